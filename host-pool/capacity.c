@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* How full is full.
+ *
+ * The limit bounds everything the pool holds.  Of it, this is not for live
+ * blobs and page tables: the fixed tables, the cleaner's reserve, and a slack
+ * of 5 %.  Above that capacity the pool is "tight": pages that hold nothing
+ * yet are refused, pages that are stored already may still be overwritten, at
+ * the expense of the slack.  Half of the slack is never used up: below that,
+ * cleaning would copy a segment for every few pages written.
+ *
+ * Owns pool->tight.  It is weighed every 64 KiB of a segment and, once set,
+ * after every change: a pool overshoots by little.  No lock. */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "internal.h"
+#include "table.h"
+#include "word.h"
+
+uint64_t
+pool_slack (const struct pool *pool)
+{
+  const uint64_t share = pool->arena.limit / 20;
+  const uint64_t least = 2 * POOL_SEGMENT_SIZE + POOL_SEGMENT_SIZE / 4;
+
+  return share > least ? share : least;
+}
+
+static uint64_t
+table_bytes (struct pool *pool)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->frames.lock);
+  return (uint64_t) pool->frames.nr_taken * POOL_PAGE_SIZE;
+}
+
+uint64_t
+pool_capacity (struct pool *pool)
+{
+  const uint64_t taken = pool->fixed_bytes + table_bytes (pool) +
+                         SEGMENT_RESERVE * POOL_SEGMENT_SIZE +
+                         pool_slack (pool);
+
+  return pool->arena.limit > taken ? pool->arena.limit - taken : 0;
+}
+
+void
+pool_weigh (struct pool *pool)
+{
+  const bool tight =
+      atomic_load_explicit (&pool->blob_bytes, memory_order_relaxed) >=
+      pool_capacity (pool);
+
+  if (tight != atomic_load_explicit (&pool->tight, memory_order_relaxed))
+    atomic_store_explicit (&pool->tight, tight, memory_order_relaxed);
+}
+
+int
+page_admit (struct volume *volume, uint32_t page)
+{
+  struct pool *pool = volume->pool;
+
+  if (__builtin_expect (
+          !atomic_load_explicit (&pool->tight, memory_order_relaxed), 1))
+    return 0;
+  /* Tables may have been given up since. */
+  pool_weigh (pool);
+  if (!atomic_load_explicit (&pool->tight, memory_order_relaxed))
+    return 0;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+  return word_is_blob (table_get_locked (volume, page)) ? 0 : -ENOSPC;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* pool_check: the invariants of the other files, executed.
+ *
+ * Owns nothing that lasts.  It holds the lock of the cleaner, of the volumes
+ * and of every stripe and lane while it looks, so no page word changes; blobs
+ * may still be in flight, and requests may wait to publish. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "internal.h"
+#include "table.h"
+#include "word.h"
+
+struct check {
+  struct pool *pool;
+  bool verify;
+  bool quiescent; /* no request is under way: counts are exact */
+  char *report;
+  size_t report_size;
+
+  struct segment_sum {
+    uint32_t bytes; /* of blobs that page words name */
+    uint32_t blobs;
+  } *segment;
+  uint64_t frames; /* that page tables use */
+  struct tally sum;
+};
+
+static int __attribute__ ((format (printf, 2, 3)))
+broken (struct check *check, const char *fmt, ...)
+{
+  va_list args;
+
+  va_start (args, fmt);
+  if (check->report_size)
+    vsnprintf (check->report, check->report_size, fmt, args);
+  va_end (args);
+  return -EUCLEAN;
+}
+
+static void
+cleanup_free (void *p)
+{
+  free (*(void **) p);
+}
+
+/* A word that names a blob: is it there, and is it this page's? */
+static int
+check_blob (struct check *check, struct volume *volume, uint32_t page,
+            uint64_t word)
+{
+  struct pool *pool = check->pool;
+  const struct place at = word_place (word);
+  const uint32_t size = blob_size (word_length (word));
+  uint8_t data[POOL_PAGE_SIZE];
+
+  if (at.segment >= pool->segments.nr ||
+      at.offset + size > POOL_SEGMENT_SIZE)
+    return broken (check, "%s page %u: its blob lies outside the arena",
+                   volume_name (volume), page);
+  switch (segment_state (&pool->segments, at.segment)) {
+  case VMSWAP_SEGMENT_FREE:
+  case VMSWAP_SEGMENT_LIMBO:
+    return broken (check, "%s page %u: its segment %u is free",
+                   volume_name (volume), page, at.segment);
+  default:
+    break;
+  }
+
+  const struct blob blob =
+      blob_unpack (arena_segment (&pool->arena, at.segment) + at.offset);
+  if (blob.volume != volume->id || blob.page != page ||
+      blob.length != word_length (word))
+    return broken (check, "%s page %u: the blob at %u+%u is not its own",
+                   volume_name (volume), page, at.segment, at.offset);
+  if (check->verify && page_decode (volume, page, word, data) != 0)
+    return broken (check, "%s page %u: content fails its fingerprint",
+                   volume_name (volume), page);
+
+  check->segment[at.segment].bytes += size;
+  check->segment[at.segment].blobs++;
+  check->sum.blob_pages++;
+  check->sum.raw_pages += word_is_raw (word);
+  check->sum.blob_bytes += size;
+  check->sum.data_bytes += word_length (word);
+  return 0;
+}
+
+static int
+check_leaf (struct check *check, struct volume *volume, uint32_t first)
+{
+  struct pool *pool = check->pool;
+  const uint64_t *leaf = table_leaf_locked (volume, first);
+  unsigned words = 0;
+  int err;
+
+  for (unsigned i = 0; i < VMSWAP_LEAF_WORDS; ++i) {
+    if (leaf[i] == 0)
+      continue;
+    words++;
+    switch (word_tag (leaf[i])) {
+    case VMSWAP_WORD_BLOB:
+      err = check_blob (check, volume, first + i, leaf[i]);
+      if (err)
+        return err;
+      break;
+    case VMSWAP_WORD_FILL:
+      check->sum.fill_pages++;
+      break;
+    default:
+      return broken (check, "%s page %u: word %#llx makes no sense",
+                     volume_name (volume), first + i,
+                     (unsigned long long) leaf[i]);
+    }
+  }
+
+  const uint32_t frame =
+      ((const uint8_t *) leaf - pool->arena.frames) / POOL_PAGE_SIZE;
+  if (words == 0 || words != pool->frames.words[frame])
+    return broken (check, "%s page %u: leaf has %u words, its count says %u",
+                   volume_name (volume), first, words,
+                   pool->frames.words[frame]);
+  return 0;
+}
+
+static int
+check_volume_counts (struct check *check, struct volume *volume,
+                     const struct tally *before)
+{
+  const struct tally *sum = &check->sum;
+  struct volume_stats stats;
+
+  volume_get_stats (volume, &stats);
+  if (check->quiescent &&
+      (stats.blob_pages != sum->blob_pages - before->blob_pages ||
+       stats.raw_pages != sum->raw_pages - before->raw_pages ||
+       stats.fill_pages != sum->fill_pages - before->fill_pages ||
+       stats.blob_bytes != sum->blob_bytes - before->blob_bytes ||
+       stats.data_bytes != sum->data_bytes - before->data_bytes))
+    return broken (check, "%s: counters differ from the page table",
+                   volume_name (volume));
+  return 0;
+}
+
+static int
+check_volume (struct check *check, struct volume *volume)
+{
+  const struct tally before = check->sum;
+  const uint64_t end = volume->size / POOL_PAGE_SIZE;
+  uint64_t page = 0;
+  int err;
+
+  while ((page = table_skip_holes (volume, page, end)) < end) {
+    page -= page % VMSWAP_LEAF_WORDS;
+    err = check_leaf (check, volume, page);
+    if (err)
+      return err;
+    page += VMSWAP_LEAF_WORDS;
+  }
+  check->frames += atomic_load (&volume->frames);
+  return check_volume_counts (check, volume, &before);
+}
+
+/* Walks the blobs of a segment: those that words name must be among them, so
+ * no two of them overlap. */
+static int
+check_chain (struct check *check, uint32_t segment)
+{
+  struct pool *pool = check->pool;
+  const uint8_t *base = arena_segment (&pool->arena, segment);
+  const uint32_t used = pool->arena.segments[segment].used;
+  uint32_t offset = 0, named = 0;
+
+  while (offset + VMSWAP_BLOB_HEADER_SIZE <= used) {
+    const struct blob blob = blob_unpack (base + offset);
+    struct volume *volume = blob.volume < POOL_MAX_VOLUMES
+                                ? pool->volume[blob.volume]
+                                : NULL;
+    uint64_t word = 0;
+
+    if (volume && blob.page < volume->size / POOL_PAGE_SIZE)
+      word = table_get_locked (volume, blob.page);
+    if (word_is_blob (word) && word_place (word).segment == segment &&
+        word_place (word).offset == offset)
+      named++;
+    offset += blob_size (blob.length);
+  }
+  if (offset != used || named != check->segment[segment].blobs)
+    return broken (check, "segment %u: %u of its %u blobs are in the chain",
+                   segment, named, check->segment[segment].blobs);
+  return 0;
+}
+
+static int
+check_segment (struct check *check, uint32_t i)
+{
+  struct segments *segments = &check->pool->segments;
+  const uint32_t live = atomic_load (&segments->segment[i].live);
+  const uint32_t inflight = atomic_load (&segments->segment[i].inflight);
+  const uint32_t sum = check->segment[i].bytes;
+
+  if (live < sum || (inflight == 0 && live != sum))
+    return broken (check, "segment %u: %u bytes live, page words name %u", i,
+                   live, sum);
+  if (segment_state (segments, i) == VMSWAP_SEGMENT_SEALED && inflight == 0)
+    return check_chain (check, i);
+  return 0;
+}
+
+static int
+check_account (struct check *check)
+{
+  struct pool *pool = check->pool;
+  const uint64_t used = atomic_load (&pool->arena.used);
+  uint64_t sum = pool->fixed_bytes;
+
+  if (used > pool->arena.limit)
+    return broken (check, "%llu bytes used, the limit is %llu",
+                   (unsigned long long) used,
+                   (unsigned long long) pool->arena.limit);
+  /* The steward charges and gives back between locks. */
+  if (!check->quiescent || pool->steward.running)
+    return 0;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->segments.lock);
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->frames.lock);
+  sum += (uint64_t) pool->segments.nr_charged * POOL_SEGMENT_SIZE;
+  sum += (uint64_t) (pool->frames.nr_taken + pool->frames.nr_ready) *
+         POOL_PAGE_SIZE;
+  if (sum != used)
+    return broken (check, "%llu bytes used, the parts add up to %llu",
+                   (unsigned long long) used, (unsigned long long) sum);
+  if (check->frames != pool->frames.nr_taken)
+    return broken (check, "%u frames taken, page tables use %llu",
+                   pool->frames.nr_taken, (unsigned long long) check->frames);
+  return 0;
+}
+
+static int
+check_locked (struct check *check)
+{
+  struct pool *pool = check->pool;
+  int err = 0;
+
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES && !err; ++i)
+    if (pool->volume[i])
+      err = check_volume (check, pool->volume[i]);
+  for (uint32_t i = 0; i < pool->segments.nr && !err; ++i)
+    err = check_segment (check, i);
+  return err ? err : check_account (check);
+}
+
+int
+pool_check (struct pool *pool, bool verify, char *report, size_t report_size)
+{
+  struct check check = {
+    .pool = pool,
+    .verify = verify,
+    .report = report,
+    .report_size = report_size,
+  };
+  int err;
+
+  if (report_size)
+    report[0] = '\0';
+  __attribute__ ((cleanup (cleanup_free))) void *sums =
+      calloc (pool->segments.nr, sizeof *check.segment);
+  if (!sums)
+    return -ENOMEM;
+  check.segment = sums;
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_acquire_same_rank (&pool->stripe[i].lock);
+  lanes_lock_all (&pool->lanes);
+  check.quiescent = atomic_load (&pool->workers.free) == UINT64_MAX;
+
+  err = check_locked (&check);
+
+  lanes_unlock_all (&pool->lanes);
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_release (&pool->stripe[i].lock);
+  return err;
+}

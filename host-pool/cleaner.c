@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The cleaner: moves the live blobs out of a sparse segment to the end of the
+ * survivors' lane, so that the segment comes free.
+ *
+ * Choice by cost-benefit, (1 - u) * age / (1 + u) with u the live share
+ * (Rosenblum and Ousterhout, "Log-Structured File System", section 3.6): an
+ * old segment is worth cleaning at a higher u than a young one, whose blobs
+ * are still dying by themselves.
+ *
+ * Invariants
+ *  1. A blob is live exactly if the page word of its owner names this very
+ *     place; headers alone decide nothing.
+ *  2. A blob is copied before the word is swapped; the old bytes stay until
+ *     the segment is reaped, so readers never notice.
+ *  3. A segment whose headers make no sense is quarantined: nothing in it is
+ *     moved or freed while a word names it.
+ *
+ * Lock: cleaner->lock: one cleaner at a time. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "internal.h"
+#include "table.h"
+#include "word.h"
+
+#define VICTIMS 64 /* picked per scan of the segment table */
+
+/* A segment and what cleaning it is worth. */
+struct candidate {
+  uint32_t segment;
+  float score;
+};
+
+/* What a scan found. */
+struct scan {
+  struct candidate best[VICTIMS]; /* a heap, worst first */
+  unsigned nr;
+  uint64_t sealed; /* bytes of sealed segments */
+  uint64_t live;   /* … that live blobs take */
+  uint64_t dead;   /* … that dead blobs take */
+};
+
+struct cleaner_memory {
+  struct scan scan;
+  uint32_t victims[VICTIMS];
+};
+
+int
+cleaner_create (struct pool *pool)
+{
+  struct cleaner *cleaner = &pool->cleaner;
+
+  lock_init (&cleaner->lock, LOCK_CLEANER);
+  cleaner->memory =
+      arena_alloc (&pool->arena, sizeof (struct cleaner_memory));
+  return cleaner->memory ? 0 : -ENOMEM;
+}
+
+void
+cleaner_destroy (struct pool *pool)
+{
+  lock_destroy (&pool->cleaner.lock);
+}
+
+/* Keeps the VICTIMS best candidates: best[] is a heap with the worst on top. */
+static void
+consider (struct scan *scan, struct candidate candidate)
+{
+  struct candidate *heap = scan->best;
+  unsigned i;
+
+  if (scan->nr < VICTIMS) {
+    for (i = scan->nr++; i && heap[(i - 1) / 2].score > candidate.score;
+         i = (i - 1) / 2)
+      heap[i] = heap[(i - 1) / 2];
+    heap[i] = candidate;
+    return;
+  }
+  if (candidate.score <= heap[0].score)
+    return;
+  for (i = 0;;) {
+    unsigned child = 2 * i + 1;
+
+    if (child >= VICTIMS)
+      break;
+    if (child + 1 < VICTIMS && heap[child + 1].score < heap[child].score)
+      child++;
+    if (heap[child].score >= candidate.score)
+      break;
+    heap[i] = heap[child];
+    i = child;
+  }
+  heap[i] = candidate;
+}
+
+static float
+score_of (enum clean_effort effort, uint32_t live, uint32_t used, uint32_t age)
+{
+  /* When idle, unused room at the end of a segment holds no memory, and what
+   * counts is what is dead. */
+  const float whole = effort == CLEAN_IDLE ? used : POOL_SEGMENT_SIZE;
+  const float u = live / whole;
+
+  return (1 - u) * (1 + age) / (1 + u);
+}
+
+static void
+scan_segments (struct pool *pool, enum clean_effort effort, struct scan *scan)
+{
+  struct segments *segments = &pool->segments;
+  const uint32_t high = segments_high (segments);
+  const uint32_t now =
+      __atomic_load_n (&pool->arena.super->next_birth, __ATOMIC_RELAXED);
+
+  scan->nr = 0;
+  scan->sealed = scan->live = scan->dead = 0;
+  for (uint32_t i = 0; i < high; ++i) {
+    const struct vmswap_image_segment *image = &pool->arena.segments[i];
+
+    if (segment_state (segments, i) != VMSWAP_SEGMENT_SEALED)
+      continue;
+    const uint32_t live = atomic_load (&segments->segment[i].live);
+    const uint32_t used = __atomic_load_n (&image->used, __ATOMIC_RELAXED);
+    const uint32_t birth = __atomic_load_n (&image->birth, __ATOMIC_RELAXED);
+
+    if (live == 0 || live > used)
+      continue; /* being retired; or just taken again */
+    scan->sealed += POOL_SEGMENT_SIZE;
+    scan->live += live;
+    scan->dead += used - live;
+    consider (scan, (struct candidate) {
+                        i, score_of (effort, live, used, now - birth) });
+  }
+}
+
+/* Is there enough to gain? */
+static bool
+worthwhile (const struct pool *pool, enum clean_effort effort,
+            const struct scan *scan)
+{
+  const uint64_t garbage = scan->sealed - scan->live;
+
+  switch (effort) {
+  case CLEAN_IDLE:
+    /* Dead bytes down to 1.5 %, or segments to be saved by merging. */
+    return scan->dead > scan->live / 64 + POOL_SEGMENT_SIZE / 16 ||
+           garbage > scan->live / 32 + 2 * POOL_SEGMENT_SIZE;
+  case CLEAN_LAZY:
+    return garbage > scan->sealed / 5 + 4 * POOL_SEGMENT_SIZE;
+  case CLEAN_FORCED:
+    return garbage >= pool_slack (pool) / 2;
+  }
+  return false;
+}
+
+static int
+compare_candidates (const void *a, const void *b)
+{
+  const float x = ((const struct candidate *) a)->score;
+  const float y = ((const struct candidate *) b)->score;
+
+  return (x > y) - (x < y);
+}
+
+/* Claims the best victim.  The list of a scan is used up before the next
+ * scan: scores change slowly. */
+static int
+next_victim_locked (struct pool *pool, enum clean_effort effort, uint32_t *ret)
+{
+  struct cleaner *cleaner = &pool->cleaner;
+  struct cleaner_memory *memory = cleaner->memory;
+
+  if (cleaner->nr_victims == 0 || effort != cleaner->effort) {
+    struct scan *scan = &memory->scan;
+
+    scan_segments (pool, effort, scan);
+    cleaner->nr_victims = 0;
+    if (!worthwhile (pool, effort, scan))
+      return -ENOENT;
+    qsort (scan->best, scan->nr, sizeof scan->best[0], compare_candidates);
+    /* A quarter of what was found at the most: the rest would be stale. */
+    const unsigned keep = scan->nr < 8 ? scan->nr : (scan->nr + 3) / 4;
+    for (unsigned i = 0; i < keep; ++i)
+      memory->victims[i] = scan->best[scan->nr - keep + i].segment;
+    cleaner->nr_victims = keep;
+    cleaner->effort = effort;
+  }
+  while (cleaner->nr_victims) {
+    *ret = memory->victims[--cleaner->nr_victims];
+    if (segment_claim (&pool->segments, *ret))
+      return 0;
+  }
+  return -EAGAIN;
+}
+
+/* The word of the blob's owner, if it names this place; else 0. */
+static uint64_t
+live_word (struct pool *pool, const struct blob *blob, struct place at,
+           struct volume **volume)
+{
+  uint64_t word;
+  struct place named;
+
+  *volume = blob->volume < POOL_MAX_VOLUMES
+                ? __atomic_load_n (&pool->volume[blob->volume],
+                                   __ATOMIC_ACQUIRE)
+                : NULL;
+  if (!*volume || blob->page >= (*volume)->size / POOL_PAGE_SIZE)
+    return 0;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (*volume, blob->page));
+  word = table_get_locked (*volume, blob->page);
+  named = word_place (word);
+  return word_is_blob (word) && named.segment == at.segment &&
+                 named.offset == at.offset
+             ? word
+             : 0;
+}
+
+/* Swaps the word for one that names the copy, if it still names the
+ * original. */
+static bool
+redirect (struct volume *volume, uint32_t page, uint64_t word, uint64_t moved)
+{
+  uint64_t old;
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+  if (table_get_locked (volume, page) != word)
+    return false;
+  table_set_locked (volume, page, moved, &old);
+  segment_debit (&volume->pool->segments, word_place (word).segment,
+                 blob_size (word_length (word)));
+  return true;
+}
+
+static int
+move_blob (struct volume *volume, uint32_t page, uint64_t word,
+           const uint8_t *from)
+{
+  struct pool *pool = volume->pool;
+  const uint32_t size = blob_size (word_length (word));
+  struct place to;
+  int err;
+
+  err = lane_reserve (&pool->lanes, SEGMENT_FOR_CLEANER, size, &to);
+  if (err)
+    return err;
+  memcpy (arena_segment (&pool->arena, to.segment) + to.offset, from,
+          VMSWAP_BLOB_HEADER_SIZE + word_length (word));
+  if (redirect (volume, page, word, word_moved (word, to)))
+    atomic_fetch_add_explicit (&pool->cleaner.moved, size,
+                               memory_order_relaxed);
+  else
+    segment_debit (&pool->segments, to.segment, size); /* just overwritten */
+  segment_published (&pool->segments, to.segment);
+  return 0;
+}
+
+/* Moves all that lives in a claimed segment.  -EUCLEAN: a header makes no
+ * sense. */
+static int
+empty_segment (struct pool *pool, uint32_t segment)
+{
+  const uint8_t *base = arena_segment (&pool->arena, segment);
+  const uint32_t used = pool->arena.segments[segment].used;
+  const struct segment *state = &pool->segments.segment[segment];
+  struct place at = { .segment = segment };
+  struct volume *volume;
+
+  while (at.offset < used && atomic_load (&state->live)) {
+    if (at.offset + VMSWAP_BLOB_HEADER_SIZE > used)
+      return -EUCLEAN;
+    const struct blob blob = blob_unpack (base + at.offset);
+    const uint32_t size = blob_size (blob.length);
+
+    if (size > used - at.offset)
+      return -EUCLEAN;
+    const uint64_t word = live_word (pool, &blob, at, &volume);
+    if (word) {
+      if (word_length (word) != blob.length)
+        return -EUCLEAN;
+      const int err = move_blob (volume, blob.page, word, base + at.offset);
+      if (err)
+        return err;
+    }
+    at.offset += size;
+  }
+  /* Words name blobs here whose headers the walk did not meet. */
+  return atomic_load (&state->live) ? -EUCLEAN : 0;
+}
+
+int
+cleaner_step (struct pool *pool, enum clean_effort effort)
+{
+  struct cleaner *cleaner = &pool->cleaner;
+  uint32_t victim;
+  int err;
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cleaner->lock);
+  err = next_victim_locked (pool, effort, &victim);
+  if (err == -EAGAIN) /* the list was stale: scan again */
+    err = next_victim_locked (pool, effort, &victim);
+  if (err)
+    return err;
+
+  err = empty_segment (pool, victim);
+  if (err == -EUCLEAN) {
+    atomic_fetch_add (&cleaner->quarantined, 1);
+    segment_unclaim (&pool->segments, victim, VMSWAP_SEGMENT_QUARANTINED);
+    return 0;
+  }
+  segment_unclaim (&pool->segments, victim, VMSWAP_SEGMENT_SEALED);
+  if (err == 0)
+    atomic_fetch_add (&cleaner->cleaned, 1);
+  return err;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Frames: the 4 KiB pieces of the arena that page tables are made of. */
+
+#ifndef VMSWAP_FRAME_H
+#define VMSWAP_FRAME_H
+
+#include <stdint.h>
+
+#include "arena.h"
+#include "lock.h"
+
+/* A page that has no way to it yet needs a root, a directory and a leaf. */
+#define FRAMES_PER_PAGE_MAX 3
+
+/* What frames_prepare may charge at once. */
+#define FRAMES_BATCH 16
+#define FRAMES_BATCH_BYTES (FRAMES_BATCH * POOL_PAGE_SIZE)
+
+struct frames {
+  struct arena *arena;
+  struct lock lock;
+  uint64_t *taken;  /* bit: part of a page table, or being worked on */
+  uint64_t *backed; /* bit: has memory, charged */
+  uint16_t *words;  /* per frame: words in use, when it is a leaf; belongs to
+                     * the stripe lock of the leaf */
+  uint32_t nr;
+  uint32_t nr_taken;
+  uint32_t nr_ready; /* backed and not taken */
+  uint32_t hint_ready;
+  uint32_t hint_cold; /* no unbacked frame lies below this one */
+};
+
+extern int frames_create (struct frames *frames, struct arena *arena);
+extern void frames_destroy (struct frames *frames);
+
+/* Sees to it that frames_take succeeds FRAMES_PER_PAGE_MAX times, if nobody
+ * else takes them first.  Makes system calls: no lock may be held.
+ * -ENOSPC: the limit is reached.  -ENOMEM. */
+extern int frames_prepare (struct frames *frames);
+
+/* A zeroed frame, or 0: none is ready, call frames_prepare. */
+extern uint32_t frame_take (struct frames *frames);
+extern void frame_drop (struct frames *frames, uint32_t frame);
+
+/* Gives the memory of dropped frames back to the host. */
+extern void frames_trim (struct frames *frames);
+
+#endif /* VMSWAP_FRAME_H */

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The pool and the volume, from inside.  Each part is described in its own
+ * header; the data path goes volume.c -> page.c -> table.c / lane.c. */
+
+#ifndef VMSWAP_INTERNAL_H
+#define VMSWAP_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "codec.h"
+#include "frame.h"
+#include "lane.h"
+#include "lock.h"
+#include "pool.h"
+#include "segment.h"
+#include "worker.h"
+
+#define NR_STRIPES 256
+#define NR_PARTIAL_LOCKS 64
+
+/* Padded, so that neighbours do not share a cache line. */
+struct stripe {
+  struct lock lock;
+} __attribute__ ((aligned (64)));
+
+/* Counts of one volume.  Requests add to them once, at their end. */
+struct counters {
+  _Atomic uint64_t blob_pages, raw_pages, fill_pages, data_bytes, blob_bytes;
+  _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
+  _Atomic uint64_t writes_refused;
+};
+
+/* What one request changes in them.  Differences: may "wrap" below zero. */
+struct tally {
+  uint64_t blob_pages, raw_pages, fill_pages, data_bytes, blob_bytes;
+  uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
+  uint64_t writes_refused;
+};
+
+struct volume {
+  struct pool *pool;
+  struct vmswap_image_volume *image;
+  uint32_t id;   /* index in the image's table */
+  uint64_t size; /* bytes */
+  _Atomic uint32_t frames; /* roots, directories and leaves it has */
+  struct counters counters;
+};
+
+/* Writers that wait until memory comes free (space.c). */
+struct space {
+  struct lock lock;
+  pthread_cond_t cond;
+  _Atomic uint32_t waiting;
+  uint64_t serial;
+};
+
+enum clean_effort {
+  CLEAN_IDLE,  /* tidy up: any dead bytes are worth it */
+  CLEAN_LAZY,  /* keep the dead share bounded */
+  CLEAN_FORCED /* room is needed now */
+};
+
+struct cleaner_memory; /* cleaner.c */
+
+struct cleaner {
+  struct lock lock; /* one cleaner at a time; also the next three fields */
+  struct cleaner_memory *memory;
+  unsigned nr_victims; /* left of the last scan */
+  enum clean_effort effort; /* of the last scan */
+  _Atomic uint64_t cleaned, moved, quarantined;
+};
+
+struct steward {
+  struct lock lock; /* running, stop */
+  pthread_cond_t cond;
+  pthread_t thread;
+  bool running, stop;
+};
+
+struct pool {
+  struct arena arena;
+  uint64_t fixed_bytes; /* charged for good: all but frames and segments */
+  _Atomic uint64_t blob_bytes; /* live, over all volumes */
+  _Atomic bool tight;          /* above its capacity: see capacity.c */
+  const struct codec *codec;
+  struct workers workers;
+  struct frames frames;
+  struct segments segments;
+  struct lanes lanes;
+  struct stripe stripe[NR_STRIPES];
+  struct stripe partial[NR_PARTIAL_LOCKS];
+  struct space space;
+  struct cleaner cleaner;
+  struct steward steward;
+
+  struct lock volumes_lock;
+  struct volume *volume[POOL_MAX_VOLUMES]; /* NULL: free; the cleaner reads it
+                                            * under its own lock */
+  struct tally departed; /* lifetime counts of deleted volumes */
+};
+
+/* page.c: one page. */
+
+/* What a page word named when it was looked at. */
+struct expected {
+  uint64_t word;
+  uint32_t birth; /* of the segment, if it is a blob */
+};
+
+/* Stores 4096 bytes as the page's content.  if_still (may be NULL): only if
+ * the page has not changed since; -EAGAIN if it has. */
+extern int page_write (struct volume *volume, struct worker *worker,
+                       struct tally *tally, uint32_t page, const void *data,
+                       const struct expected *if_still);
+
+/* Decodes what the word names.  The caller is in an epoch that began before
+ * it looked the word up.  -EIO: the content failed its check. */
+extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
+                        void *data);
+
+/* Accounts for a word that its page does not hold any more.  The stripe lock of
+ * the page is held. */
+extern void page_release_locked (struct pool *pool, struct tally *tally,
+                                 uint64_t word);
+
+/* partial.c: part of one page; data NULL means zeroes. */
+extern int partial_read (struct volume *volume, struct worker *worker,
+                         struct tally *tally, uint32_t page, unsigned offset,
+                         unsigned length, void *data);
+extern int partial_write (struct volume *volume, struct worker *worker,
+                          struct tally *tally, uint32_t page, unsigned offset,
+                          unsigned length, const void *data);
+
+/* clear.c: drops whole pages. */
+extern void clear_pages (struct volume *volume, struct tally *tally,
+                         uint64_t first, uint64_t end);
+
+/* capacity.c: how full is full. */
+
+/* What is kept free of live blobs and tables, so that cleaning stays
+ * affordable and pages that are stored already can always be overwritten. */
+extern uint64_t pool_slack (const struct pool *pool);
+extern uint64_t pool_capacity (struct pool *pool);
+
+/* Sets pool->tight anew. */
+extern void pool_weigh (struct pool *pool);
+
+/* -ENOSPC: the pool is tight, and storing the page would add to it. */
+extern int page_admit (struct volume *volume, uint32_t page);
+
+/* reclaim.c: a writer has no segment or no frame: cleans, or gives back what
+ * is free elsewhere.  0: try again.  -ENOSPC: nothing is to be had. */
+enum reclaim_need { RECLAIM_SEGMENT, RECLAIM_FRAMES };
+extern int pool_reclaim (struct pool *pool, enum reclaim_need need);
+
+/* Frees retired segments and tells those who wait for room. */
+extern unsigned pool_reap (struct pool *pool);
+
+/* Gives back to the host all memory that is free. */
+extern void pool_release_memory (struct pool *pool);
+
+/* cleaner.c */
+extern int cleaner_create (struct pool *pool);
+extern void cleaner_destroy (struct pool *pool);
+
+/* Empties one segment.  0: did.  -ENOENT: none is worth the effort.  -EAGAIN:
+ * all that are worth it are busy.  -ENOSPC, -ENOMEM: no room for what
+ * survives. */
+extern int cleaner_step (struct pool *pool, enum clean_effort effort);
+
+/* steward.c */
+extern void steward_create (struct pool *pool);
+extern void steward_destroy (struct pool *pool);
+
+/* space.c */
+extern void space_create (struct space *space);
+extern void space_destroy (struct space *space);
+extern void space_notify (struct space *space);
+
+/* stats.c */
+extern void tally_apply (struct volume *volume, const struct tally *tally);
+extern void tally_depart (struct pool *pool, struct volume *volume);
+
+#endif /* VMSWAP_INTERNAL_H */

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Owns the open segments.
+ *
+ * Invariants
+ *  1. A segment is OPEN exactly while a lane (or a thread between
+ *     segment_take and installing it) holds it.
+ *  2. Bytes below head are given out, each once.
+ *
+ * Lock: one per lane, held for a few instructions; blobs are copied in
+ * without it. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "lane.h"
+
+static void
+lane_create (struct lane *lane)
+{
+  lock_init (&lane->lock, LOCK_LANE);
+  lane->segment = SEGMENT_NONE;
+  lane->head = 0;
+}
+
+void
+lanes_create (struct lanes *lanes, struct segments *segments)
+{
+  const long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+  const uint32_t affordable = segments->nr / 16;
+
+  lanes->segments = segments;
+  lanes->nr = cpus < 1 ? 1 : cpus > MAX_LANES ? MAX_LANES : cpus;
+  if (lanes->nr > affordable)
+    lanes->nr = affordable ? affordable : 1;
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    lane_create (&lanes->lane[i]);
+  lane_create (&lanes->survivors);
+}
+
+void
+lanes_destroy (struct lanes *lanes)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    lock_destroy (&lanes->lane[i].lock);
+  lock_destroy (&lanes->survivors.lock);
+}
+
+/* Locks a lane, if possible one that nobody else holds. */
+static struct lane *
+lane_pick (struct lanes *lanes)
+{
+  const int cpu = sched_getcpu ();
+  const unsigned first = cpu < 0 ? 0 : (unsigned) cpu % lanes->nr;
+
+  for (unsigned i = 0; i < lanes->nr; ++i) {
+    struct lane *lane = &lanes->lane[(first + i) % lanes->nr];
+
+    if (lock_try (&lane->lock))
+      return lane;
+  }
+  lock_acquire (&lanes->lane[first].lock);
+  return &lanes->lane[first];
+}
+
+static bool
+reserve_locked (struct lanes *lanes, struct lane *lane, uint32_t bytes,
+                struct place *ret)
+{
+  if (lane->segment == SEGMENT_NONE || bytes > POOL_SEGMENT_SIZE - lane->head)
+    return false;
+  *ret = (struct place) { .segment = lane->segment, .offset = lane->head };
+  lane->head += bytes;
+  atomic_store_explicit (
+      &lane->appended,
+      atomic_load_explicit (&lane->appended, memory_order_relaxed) + bytes,
+      memory_order_relaxed);
+  segment_credit (lanes->segments, ret->segment, bytes);
+  return true;
+}
+
+/* Takes what another lane has left, when there is no new segment. */
+static bool
+reserve_anywhere (struct lanes *lanes, uint32_t bytes, struct place *ret)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i) {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->lane[i].lock);
+    if (reserve_locked (lanes, &lanes->lane[i], bytes, ret))
+      return true;
+  }
+  return false;
+}
+
+int
+lane_reserve (struct lanes *lanes, enum segment_user user, uint32_t bytes,
+              struct place *ret)
+{
+  struct segments *segments = lanes->segments;
+  uint32_t fresh;
+  struct lane *lane;
+  int err;
+
+  if (user == SEGMENT_FOR_WRITER)
+    lane = lane_pick (lanes);
+  else
+    lane = &lanes->survivors, lock_acquire (&lane->lock);
+
+  while (!reserve_locked (lanes, lane, bytes, ret)) {
+    lock_release (&lane->lock);
+    err = segment_take (segments, user, &fresh);
+    if (err) {
+      if (user == SEGMENT_FOR_WRITER && reserve_anywhere (lanes, bytes, ret))
+        return 0;
+      return err;
+    }
+
+    lock_acquire (&lane->lock);
+    if (lane->segment != SEGMENT_NONE &&
+        bytes <= POOL_SEGMENT_SIZE - lane->head) {
+      /* Another thread was faster. */
+      segment_untake (segments, fresh);
+      continue;
+    }
+    if (lane->segment != SEGMENT_NONE)
+      segment_seal (segments, lane->segment, lane->head);
+    lane->segment = fresh;
+    lane->head = 0;
+  }
+  lock_release (&lane->lock);
+  return 0;
+}
+
+static void
+lane_seal (struct lanes *lanes, struct lane *lane)
+{
+  struct arena *arena = lanes->segments->arena;
+  uint32_t segment, used, tail;
+
+  lock_acquire (&lane->lock);
+  segment = lane->segment;
+  used = lane->head;
+  lane->segment = SEGMENT_NONE;
+  lock_release (&lane->lock);
+  if (segment == SEGMENT_NONE)
+    return;
+
+  /* Before it is sealed: nobody can free it and use it again meanwhile. */
+  tail = (used + POOL_PAGE_SIZE - 1) & ~(POOL_PAGE_SIZE - 1);
+  if (tail < POOL_SEGMENT_SIZE)
+    arena_punch (arena, arena_segment (arena, segment) + tail,
+                 POOL_SEGMENT_SIZE - tail);
+  segment_seal (lanes->segments, segment, used);
+}
+
+void
+lanes_seal (struct lanes *lanes)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    lane_seal (lanes, &lanes->lane[i]);
+  lane_seal (lanes, &lanes->survivors);
+}
+
+uint64_t
+lanes_appended (struct lanes *lanes)
+{
+  uint64_t sum = 0;
+
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    sum += atomic_load_explicit (&lanes->lane[i].appended,
+                                 memory_order_relaxed);
+  return sum;
+}
+
+uint64_t
+lanes_survived (struct lanes *lanes)
+{
+  return atomic_load_explicit (&lanes->survivors.appended,
+                               memory_order_relaxed);
+}
+
+unsigned
+lanes_open (struct lanes *lanes)
+{
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < lanes->nr; ++i) {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->lane[i].lock);
+    n += lanes->lane[i].segment != SEGMENT_NONE;
+  }
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->survivors.lock);
+  return n + (lanes->survivors.segment != SEGMENT_NONE);
+}
+
+void
+lanes_lock_all (struct lanes *lanes)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    lock_acquire_same_rank (&lanes->lane[i].lock);
+  lock_acquire_same_rank (&lanes->survivors.lock);
+}
+
+void
+lanes_unlock_all (struct lanes *lanes)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i)
+    lock_release (&lanes->lane[i].lock);
+  lock_release (&lanes->survivors.lock);
+}

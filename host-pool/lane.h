@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Lanes: the ends of the log.  Each lane appends to one open segment; writers
+ * pick a lane by CPU so that they seldom meet.  Blobs that survived a cleaning
+ * have a lane of their own: hot and surviving blobs do not share segments
+ * (Rosenblum and Ousterhout, section 3.5). */
+
+#ifndef VMSWAP_LANE_H
+#define VMSWAP_LANE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "lock.h"
+#include "segment.h"
+#include "word.h"
+
+#define MAX_LANES 8
+
+struct lane {
+  struct lock lock;
+  uint32_t segment; /* SEGMENT_NONE: none is open */
+  uint32_t head;    /* where the next blob goes */
+  _Atomic uint64_t appended; /* bytes, ever */
+} __attribute__ ((aligned (64)));
+
+struct lanes {
+  struct segments *segments;
+  unsigned nr; /* lanes of writers */
+  struct lane lane[MAX_LANES];
+  struct lane survivors;
+};
+
+extern void lanes_create (struct lanes *lanes, struct segments *segments);
+extern void lanes_destroy (struct lanes *lanes);
+
+/* Room for one blob, credited to its segment: the caller copies the blob there
+ * and then calls segment_published.  No lock may be held.
+ * -ENOSPC, -ENOMEM: no segment is to be had. */
+extern int lane_reserve (struct lanes *lanes, enum segment_user user,
+                         uint32_t bytes, struct place *ret);
+
+/* Seals all open segments and gives their unused ends back to the host. */
+extern void lanes_seal (struct lanes *lanes);
+
+/* Bytes appended by writers, ever; by the cleaner. */
+extern uint64_t lanes_appended (struct lanes *lanes);
+extern uint64_t lanes_survived (struct lanes *lanes);
+
+/* Segments open now. */
+extern unsigned lanes_open (struct lanes *lanes);
+
+/* Stops all appending, for pool_check. */
+extern void lanes_lock_all (struct lanes *lanes);
+extern void lanes_unlock_all (struct lanes *lanes);
+
+#endif /* VMSWAP_LANE_H */

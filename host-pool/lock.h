@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Mutexes with a rank.  A thread may take a lock only while all the locks it
+ * holds are of lower rank (the idea is jemalloc's "witness"); builds with
+ * --enable-lock-checks abort on a violation.  Nothing that allocates, logs or
+ * makes a system call runs under a rank from LOCK_STRIPE on. */
+
+#ifndef VMSWAP_LOCK_H
+#define VMSWAP_LOCK_H
+
+#include <stdbool.h>
+#include <pthread.h>
+
+enum lock_rank {
+  LOCK_STEWARD,  /* steward.c: its wake-up and stop flags */
+  LOCK_CLEANER,  /* cleaner.c: one cleaner at a time */
+  LOCK_VOLUMES,  /* volume.c: the table of volumes */
+  LOCK_PARTIAL,  /* partial.c: writers of parts of a page, striped */
+  LOCK_STRIPE,   /* table.c: page words and leaves, striped */
+  LOCK_LANE,     /* lane.c: the end of an open segment */
+  LOCK_SEGMENTS, /* segment.c: lists of free and limbo segments */
+  LOCK_FRAMES,   /* frame.c: the bitmaps of frames */
+  LOCK_WORKERS,  /* worker.c: threads that wait for a worker */
+  LOCK_SPACE,    /* space.c: writers that wait for room */
+};
+
+struct lock {
+  pthread_mutex_t mutex;
+  enum lock_rank rank;
+};
+
+extern void lock_init (struct lock *lock, enum lock_rank rank);
+extern void lock_destroy (struct lock *lock);
+
+/* Returns its argument, for ACQUIRE_LOCK_FOR_CURRENT_SCOPE. */
+extern struct lock *lock_acquire (struct lock *lock);
+extern bool lock_try (struct lock *lock);
+extern void lock_release (struct lock *lock);
+
+/* For the one caller that holds several locks of one rank, in index order:
+ * pool_check. */
+extern void lock_acquire_same_rank (struct lock *lock);
+
+/* Waits on a condition whose mutex is the lock; milliseconds < 0: for ever.
+ * False: the time is over. */
+extern bool lock_wait (struct lock *lock, pthread_cond_t *cond,
+                       int milliseconds);
+
+/* A condition for lock_wait: its clock does not jump. */
+extern void lock_cond_init (pthread_cond_t *cond);
+
+#endif /* VMSWAP_LOCK_H */

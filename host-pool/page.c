@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The data path of one page: encode, place, publish; and decode.
+ *
+ * Owns nothing; the state is the caller's worker.
+ *
+ * Invariants
+ *  1. Publish last: the page word changes only when the blob is complete.  On
+ *     any error before that the page is what it was.
+ *  2. What page_decode returns 0 for has the fingerprint that was stored with
+ *     it.
+ *
+ * Locks: the stripe of the page, for the few instructions in which the word
+ * changes. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fingerprint.h"
+#include "internal.h"
+#include "table.h"
+#include "word.h"
+
+/* Bytes of a segment after which writers look at how full the pool is. */
+#define WEIGH_EVERY (64u << 10)
+
+/* Is the page one 32-bit value repeated? */
+static bool
+is_fill (const uint8_t *data, uint32_t *value)
+{
+  uint64_t first, last;
+
+  /* Nearly every other page differs here already. */
+  memcpy (&first, data, sizeof first);
+  memcpy (&last, data + POOL_PAGE_SIZE - sizeof last, sizeof last);
+  if (first != last || (uint32_t) first != first >> 32)
+    return false;
+  if (memcmp (data, data + sizeof first, POOL_PAGE_SIZE - sizeof first) != 0)
+    return false;
+  *value = (uint32_t) first;
+  return true;
+}
+
+/* Makes the blob of a page in worker->blob.  The word lacks its place. */
+static uint64_t
+encode (struct volume *volume, struct worker *worker, uint32_t page,
+        const void *data)
+{
+  struct pool *pool = volume->pool;
+  const uint64_t print = fingerprint (pool->arena.super->key, data);
+  uint8_t *out = worker->blob + VMSWAP_BLOB_HEADER_SIZE;
+  struct blob blob = {
+    .volume = volume->id,
+    .page = page,
+    .codec = pool->codec->id,
+    .fingerprint = (uint32_t) print,
+  };
+
+  size_t length = pool->codec->compress (worker->codec_state, data, out);
+  if (length >= POOL_PAGE_SIZE) {
+    length = POOL_PAGE_SIZE;
+    blob.codec = VMSWAP_CODEC_NONE;
+    memcpy (out, data, POOL_PAGE_SIZE);
+  }
+  blob.length = length;
+  blob_pack (worker->blob, &blob);
+  return word_blob ((struct place) { 0, 0 }, length, print);
+}
+
+/* Puts the blob in worker->blob into a segment and completes the word. */
+static int
+place (struct volume *volume, struct worker *worker, uint32_t page,
+       uint64_t *word)
+{
+  struct pool *pool = volume->pool;
+  const uint32_t length = word_length (*word);
+  struct place at;
+  int err;
+
+  err = page_admit (volume, page);
+  if (err)
+    return err;
+  while ((err = lane_reserve (&pool->lanes, SEGMENT_FOR_WRITER,
+                              blob_size (length), &at)) == -ENOSPC) {
+    err = pool_reclaim (pool, RECLAIM_SEGMENT);
+    if (err)
+      return err;
+  }
+  if (err)
+    return err;
+  memcpy (arena_segment (&pool->arena, at.segment) + at.offset, worker->blob,
+          VMSWAP_BLOB_HEADER_SIZE + length);
+  *word = word_moved (*word, at);
+  if (at.offset / WEIGH_EVERY !=
+      (at.offset + blob_size (length)) / WEIGH_EVERY)
+    pool_weigh (pool);
+  return 0;
+}
+
+/* Counts a word that was stored (sign +1) or replaced (-1). */
+static void
+tally_word (struct tally *tally, uint64_t word, int64_t sign)
+{
+  switch (word_tag (word)) {
+  case VMSWAP_WORD_BLOB:
+    tally->blob_pages += sign;
+    tally->raw_pages += word_is_raw (word) ? sign : 0;
+    tally->data_bytes += sign * (int64_t) word_length (word);
+    tally->blob_bytes += sign * (int64_t) blob_size (word_length (word));
+    break;
+  case VMSWAP_WORD_FILL:
+    tally->fill_pages += sign;
+    break;
+  case VMSWAP_WORD_EMPTY:
+    break;
+  }
+}
+
+void
+page_release_locked (struct pool *pool, struct tally *tally, uint64_t word)
+{
+  if (word_is_blob (word))
+    segment_debit (&pool->segments, word_place (word).segment,
+                   blob_size (word_length (word)));
+  tally_word (tally, word, -1);
+}
+
+/* Does the page still hold what it held?  A blob is known by its word and the
+ * birth of its segment: the same word in another life of the segment may be
+ * another blob. */
+static bool
+unchanged_locked (struct volume *volume, uint32_t page,
+                  const struct expected *expected)
+{
+  const uint64_t word = table_get_locked (volume, page);
+
+  if (word != expected->word)
+    return false;
+  return !word_is_blob (word) ||
+         volume->pool->arena.segments[word_place (word).segment].birth ==
+             expected->birth;
+}
+
+/* Stores the word, and releases what the old one named. */
+static int
+publish (struct volume *volume, struct tally *tally, uint32_t page,
+         uint64_t word, const struct expected *if_still)
+{
+  struct pool *pool = volume->pool;
+  struct lock *stripe = table_stripe (volume, page);
+  uint64_t old;
+  int err;
+
+  for (;;) {
+    lock_acquire (stripe);
+    if (if_still && !unchanged_locked (volume, page, if_still)) {
+      lock_release (stripe);
+      return -EAGAIN;
+    }
+    err = table_set_locked (volume, page, word, &old);
+    if (err == 0)
+      page_release_locked (pool, tally, old);
+    lock_release (stripe);
+    if (err == 0)
+      break;
+
+    pool_weigh (pool);
+    err = page_admit (volume, page);
+    if (err)
+      return err;
+    while ((err = frames_prepare (&pool->frames)) == -ENOSPC) {
+      err = pool_reclaim (pool, RECLAIM_FRAMES);
+      if (err)
+        return err;
+    }
+    if (err)
+      return err;
+  }
+  tally_word (tally, word, 1);
+  return 0;
+}
+
+int
+page_write (struct volume *volume, struct worker *worker, struct tally *tally,
+            uint32_t page, const void *data, const struct expected *if_still)
+{
+  struct segments *segments = &volume->pool->segments;
+  uint32_t value;
+  uint64_t word;
+  int err;
+
+  if (is_fill (data, &value))
+    /* A page of zeroes is as good as empty. */
+    return publish (volume, tally, page, value ? word_fill (value) : 0,
+                    if_still);
+
+  word = encode (volume, worker, page, data);
+  err = place (volume, worker, page, &word);
+  if (err)
+    return err;
+  err = publish (volume, tally, page, word, if_still);
+  if (err)
+    segment_debit (segments, word_place (word).segment,
+                   blob_size (word_length (word)));
+  segment_published (segments, word_place (word).segment);
+  return err;
+}
+
+static int
+decode_blob (struct volume *volume, uint32_t page, uint64_t word, void *data)
+{
+  const struct arena *arena = &volume->pool->arena;
+  const struct place at = word_place (word);
+  const uint32_t length = word_length (word);
+
+  if (at.segment >= arena->nr_segments ||
+      at.offset + blob_size (length) > POOL_SEGMENT_SIZE)
+    return -EIO;
+
+  const uint8_t *from = arena_segment (arena, at.segment) + at.offset;
+  const struct blob blob = blob_unpack (from);
+  const struct codec *codec = codec_by_id (blob.codec);
+
+  if (blob.volume != volume->id || blob.page != page ||
+      blob.length != length || !codec)
+    return -EIO;
+  if (codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, length, data) != 0)
+    return -EIO;
+  if (!word_fingerprint_matches (word, blob.fingerprint,
+                                 fingerprint (arena->super->key, data)))
+    return -EIO;
+  return 0;
+}
+
+int
+page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
+{
+  switch (word_tag (word)) {
+  case VMSWAP_WORD_EMPTY:
+    memset (data, 0, POOL_PAGE_SIZE);
+    return 0;
+  case VMSWAP_WORD_FILL:
+    for (uint8_t *p = data; p < (uint8_t *) data + POOL_PAGE_SIZE; p += 4) {
+      const uint32_t value = word_fill_value (word);
+
+      memcpy (p, &value, sizeof value);
+    }
+    return 0;
+  case VMSWAP_WORD_BLOB:
+    return decode_blob (volume, page, word, data);
+  }
+  return -EIO; /* no such tag: the word is damaged */
+}

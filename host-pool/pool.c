@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Puts the parts of a pool together and takes them apart again, in the
+ * opposite order.  Owns struct pool. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+static void
+create_locks (struct pool *pool)
+{
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_init (&pool->stripe[i].lock, LOCK_STRIPE);
+  for (unsigned i = 0; i < NR_PARTIAL_LOCKS; ++i)
+    lock_init (&pool->partial[i].lock, LOCK_PARTIAL);
+  lock_init (&pool->volumes_lock, LOCK_VOLUMES);
+  space_create (&pool->space);
+  steward_create (pool);
+}
+
+static void
+destroy_locks (struct pool *pool)
+{
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_destroy (&pool->stripe[i].lock);
+  for (unsigned i = 0; i < NR_PARTIAL_LOCKS; ++i)
+    lock_destroy (&pool->partial[i].lock);
+  lock_destroy (&pool->volumes_lock);
+  space_destroy (&pool->space);
+  steward_destroy (pool);
+}
+
+/* Everything that needs memory beyond struct pool itself. */
+static int
+create_parts (struct pool *pool)
+{
+  int err;
+
+  err = workers_create (&pool->workers, &pool->arena,
+                        pool->codec->state_size);
+  if (err)
+    return err;
+  err = frames_create (&pool->frames, &pool->arena);
+  if (err)
+    goto destroy_frames;
+  err = segments_create (&pool->segments, &pool->arena, &pool->workers);
+  if (err)
+    goto destroy_segments;
+  err = cleaner_create (pool);
+  if (err)
+    goto destroy_cleaner;
+  lanes_create (&pool->lanes, &pool->segments);
+  return 0;
+
+destroy_cleaner:
+  cleaner_destroy (pool);
+destroy_segments:
+  segments_destroy (&pool->segments);
+destroy_frames:
+  frames_destroy (&pool->frames);
+  workers_destroy (&pool->workers);
+  return err;
+}
+
+int
+pool_create (const struct pool_config *config, struct pool **ret)
+{
+  struct pool_config with_defaults = *config;
+  struct pool *pool;
+  int err;
+
+  if (!config->codec)
+    with_defaults.codec = "lz4";
+  if (config->limit < POOL_MIN_LIMIT || config->limit > POOL_MAX_LIMIT ||
+      !codec_by_name (with_defaults.codec))
+    return -EINVAL;
+
+  pool = aligned_alloc (64, (sizeof *pool + 63) & ~(size_t) 63);
+  if (!pool)
+    return -ENOMEM;
+  *pool = (struct pool) { .codec = codec_by_name (with_defaults.codec) };
+
+  err = arena_create (&pool->arena, &with_defaults);
+  if (err)
+    goto free_pool;
+  err = create_parts (pool);
+  if (err)
+    goto destroy_arena;
+  create_locks (pool);
+  pool->fixed_bytes = atomic_load (&pool->arena.used) -
+                      SEGMENT_RESERVE * POOL_SEGMENT_SIZE;
+  *ret = pool;
+  return 0;
+
+destroy_arena:
+  arena_destroy (&pool->arena);
+free_pool:
+  free (pool);
+  return err;
+}
+
+void
+pool_destroy (struct pool *pool)
+{
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
+    free (pool->volume[i]);
+  destroy_locks (pool);
+  lanes_destroy (&pool->lanes);
+  cleaner_destroy (pool);
+  segments_destroy (&pool->segments);
+  frames_destroy (&pool->frames);
+  workers_destroy (&pool->workers);
+  arena_destroy (&pool->arena);
+  free (pool);
+}
+
+int
+pool_lock_memory (struct pool *pool)
+{
+  return arena_lock_memory (&pool->arena);
+}
+
+uint64_t
+pool_lockable_bytes (const struct pool *pool)
+{
+  return arena_lockable_bytes (&pool->arena);
+}

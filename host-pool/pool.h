@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The pool: a store of pages, addressed by (volume, byte offset).
+ *
+ * A volume is the swap device of one guest.  Its data lives, compressed,
+ * in the arena of the pool: one shared mapping cut into segments of 1 MiB
+ * that are filled like a log and emptied by a cleaner (log-structured, after
+ * Rosenblum and Ousterhout, "The Design and Implementation of a
+ * Log-Structured File System", SOSP'91, sections 3 and 5).  ARCHITECTURE.md
+ * tells the whole story.
+ *
+ * Units      bytes, unless the name says otherwise; a page is 4096 bytes.
+ * Errors     functions return 0 or -errno, and log nothing.
+ * Threads    every function may be called by any number of threads at once,
+ *            except pool_create, pool_destroy and the two that start and
+ *            stop the steward: those belong to the owner of the pool.
+ * Ownership  the caller owns its buffers; volumes belong to the pool and
+ *            live until it is destroyed or they are deleted.
+ */
+
+#ifndef VMSWAP_POOL_H
+#define VMSWAP_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_PAGE_SIZE 4096u
+#define POOL_SEGMENT_SIZE (1u << 20)
+#define POOL_MIN_LIMIT (UINT64_C (16) << 20)
+#define POOL_MAX_LIMIT (UINT64_C (8) << 40)
+#define POOL_MAX_VOLUMES 1024u
+#define VOLUME_NAME_MAX 127u /* bytes, without the final NUL */
+#define VOLUME_MAX_SIZE (UINT64_C (16) << 40)
+
+struct pool;
+struct volume;
+
+/* What a pool is made from.  Zero means the default in every field but
+ * limit. */
+struct pool_config {
+  uint64_t limit;    /* host memory for everything, metadata included */
+  const char *codec; /* name of the compressor: "lz4" (default), "none" */
+
+  /* Test hook: called before the pool acquires memory of any kind (a segment,
+   * table frames, its own structures).  Returning true makes that
+   * acquisition fail. */
+  bool (*deny) (void *opaque);
+  void *deny_opaque;
+};
+
+/* Creates an empty pool.
+ *
+ * -EINVAL: the limit is outside POOL_MIN_LIMIT..POOL_MAX_LIMIT, or there is no
+ * such codec.  -ENOMEM and the errors of memfd_create and mmap.  No thread is
+ * started: a pool without a steward cleans when a writer needs room. */
+extern int pool_create (const struct pool_config *config, struct pool **ret);
+
+/* Frees the pool, its volumes and all their pages.  The steward must be
+ * stopped and nobody else may be inside. */
+extern void pool_destroy (struct pool *pool);
+
+/* Locks the arena into memory, page by page as it is used (mlock2 with
+ * MLOCK_ONFAULT).  Locks do not survive fork: call it in the process that
+ * serves.  -EPERM, -ENOMEM: not allowed (RLIMIT_MEMLOCK, CAP_IPC_LOCK); the
+ * pool works, but the host may swap it. */
+extern int pool_lock_memory (struct pool *pool);
+
+/* The bytes of address space that pool_lock_memory locks, for a message about
+ * RLIMIT_MEMLOCK. */
+extern uint64_t pool_lockable_bytes (const struct pool *pool);
+
+/* The steward is the background thread that cleans, keeps a segment ready
+ * for writers and gives free memory back to the host.  Start it after the
+ * last fork.  Stopping waits for it. */
+extern int pool_start_steward (struct pool *pool);
+extern void pool_stop_steward (struct pool *pool);
+
+/* Waits until memory came free since the caller's last failed write, or for
+ * the given time.  0: try again.  -ETIMEDOUT: the time is over. */
+extern int pool_wait_space (struct pool *pool, unsigned milliseconds);
+
+/* Does at once all that the steward would do with an idle pool: compact, and
+ * give free memory back to the host.  For tests, benches and the operator. */
+extern int pool_compact (struct pool *pool);
+
+/* Proves every invariant of the pool; stops all writers while it looks.
+ * Returns 0, or -EUCLEAN with the first broken invariant in words in
+ * report.  verify: also decompresses every page and checks its fingerprint
+ * (slow). */
+extern int pool_check (struct pool *pool, bool verify, char *report,
+                       size_t report_size);
+
+/* Counters and gauges of a pool. */
+struct pool_stats {
+  uint64_t limit;         /* what the pool may use */
+  uint64_t used;          /* bytes of host memory it holds, all counted */
+  uint64_t fixed_bytes;   /* of these: superblock, segment table, bitmaps… */
+  uint64_t table_bytes;   /* of these: page tables */
+  uint64_t segment_bytes; /* of these: segments that hold or held pages */
+  uint64_t free_bytes;    /* of segment_bytes: free, not yet given back */
+
+  uint64_t blob_bytes;  /* live blobs, headers and padding included */
+  uint64_t data_bytes;  /* live compressed bytes alone */
+  uint64_t blob_pages;  /* pages stored as blobs */
+  uint64_t raw_pages;   /* of these: incompressible, stored as they are */
+  uint64_t fill_pages;  /* pages of one repeated value, no blob */
+  uint64_t capacity;    /* blob_bytes at which writes fail with -ENOSPC now */
+  uint64_t volumes;     /* volumes that exist */
+
+  uint64_t pages_written;    /* since the pool was made, from here on */
+  uint64_t pages_read;       /* empty pages included */
+  uint64_t pages_trimmed;    /* pages that held data and were dropped */
+  uint64_t writes_refused;   /* writes that ended with -ENOSPC or -ENOMEM */
+  uint64_t bad_pages;        /* reads refused: content failed its check */
+  uint64_t segments_cleaned; /* victims of the cleaner */
+  uint64_t bytes_moved;      /* blobs the cleaner copied */
+  uint64_t quarantined;      /* segments the cleaner found damaged */
+};
+
+extern void pool_get_stats (struct pool *pool, struct pool_stats *ret);
+
+/* Finds the volume, or makes an empty one.  size is a multiple of
+ * POOL_PAGE_SIZE.  *created (may be NULL) tells which it was.
+ *
+ * -EINVAL: bad size, or the name is empty, too long or not printable.
+ * -EEXIST: the volume exists with another size.
+ * -ENOSPC: POOL_MAX_VOLUMES are there already. */
+extern int volume_open (struct pool *pool, const char *name, uint64_t size,
+                        struct volume **ret, bool *created);
+
+/* NULL: there is none of that name. */
+extern struct volume *volume_find (struct pool *pool, const char *name);
+
+/* Calls fn for every volume until it returns other than 0, and returns
+ * that. */
+extern int volume_each (struct pool *pool,
+                        int (*fn) (struct volume *volume, void *opaque),
+                        void *opaque);
+
+/* Drops all pages of the volume and its name.  Nobody may be using it. */
+extern void volume_delete (struct volume *volume);
+
+extern const char *volume_name (const struct volume *volume);
+extern uint64_t volume_size (const struct volume *volume);
+
+/* Data.  offset and length are any bytes inside the volume (-EINVAL beyond
+ * it); requests that are not whole pages cost a read-modify-write at their
+ * edges, and lose nothing when several of them meet in one page.  Each page
+ * changes at once or not at all; a request of many pages may stop half way
+ * with an error, and then some of its pages are new and the others old.
+ *
+ * volume_read: bytes never written, trimmed or zeroed read as zero.  -EIO: a
+ * page failed its check; nothing wrong is ever returned.
+ *
+ * volume_write, volume_zero: -ENOSPC: the pool is full.  -ENOMEM: the host
+ * gave no memory.  The page at which it stopped holds what it held before.
+ *
+ * volume_trim: reads as zero afterwards.  Part of a page at an edge is
+ * zeroed only while there is room for the rest of the page; a trim never
+ * fails for lack of room. */
+extern int volume_read (struct volume *volume, void *buf, size_t length,
+                        uint64_t offset);
+extern int volume_write (struct volume *volume, const void *buf,
+                         size_t length, uint64_t offset);
+extern int volume_zero (struct volume *volume, uint64_t length,
+                        uint64_t offset);
+extern int volume_trim (struct volume *volume, uint64_t length,
+                        uint64_t offset);
+
+/* Which parts of a range hold data.  fn is called in order of offset, without
+ * any lock held; neighbours differ in kind; the last call ends at
+ * offset + length.  fn returns 0 to go on; else the walk ends with that. */
+enum volume_extent { VOLUME_EXTENT_HOLE, VOLUME_EXTENT_DATA };
+typedef int volume_extent_fn (void *opaque, uint64_t offset, uint64_t length,
+                              enum volume_extent kind);
+extern int volume_extents (struct volume *volume, uint64_t length,
+                           uint64_t offset, volume_extent_fn *fn,
+                           void *opaque);
+
+struct volume_stats {
+  uint64_t size;          /* virtual size */
+  uint64_t blob_pages;    /* pages stored as blobs */
+  uint64_t raw_pages;     /* of these: incompressible */
+  uint64_t fill_pages;    /* pages of one repeated value */
+  uint64_t blob_bytes;    /* what its blobs take in the arena */
+  uint64_t data_bytes;    /* compressed bytes alone */
+  uint64_t table_bytes;   /* what its page table takes */
+  uint64_t pages_written; /* since the volume was made, from here on */
+  uint64_t pages_read;
+  uint64_t pages_trimmed;
+  uint64_t bad_pages;
+};
+
+extern void volume_get_stats (struct volume *volume,
+                              struct volume_stats *ret);
+
+/* The names of the codecs, NULL-terminated. */
+extern const char *const *pool_codecs (void);
+
+#endif /* VMSWAP_POOL_H */

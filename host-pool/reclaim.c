@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What happens when room is needed: by a writer that found none, or by the
+ * host that wants its memory back.  Owns nothing. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "internal.h"
+
+/* How long a writer waits for readers to let go of retired segments.  They
+ * hold them for microseconds, unless the host stopped them. */
+#define GRACE_ROUNDS 10000
+
+unsigned
+pool_reap (struct pool *pool)
+{
+  const unsigned n = segments_reap (&pool->segments);
+
+  if (n)
+    space_notify (&pool->space);
+  return n;
+}
+
+/* Is what the caller needs there now, or made so without cleaning? */
+static bool
+satisfied (struct pool *pool, enum reclaim_need need)
+{
+  struct segments *segments = &pool->segments;
+
+  pool_reap (pool);
+  if (need == RECLAIM_SEGMENT) {
+    if (segments_available (segments))
+      return true;
+    /* Table frames that were dropped are still charged. */
+    frames_trim (&pool->frames);
+    return segments_available (segments) > 0;
+  }
+  /* Frames need an account below the limit: a warm segment less. */
+  return segments_give_back (segments, 0) > 0 ||
+         pool->arena.limit - atomic_load (&pool->arena.used) >=
+             FRAMES_BATCH_BYTES;
+}
+
+static bool
+limbo_is_empty (struct pool *pool)
+{
+  bool empty;
+
+  lock_acquire (&pool->segments.lock);
+  empty = pool->segments.limbo.length == 0;
+  lock_release (&pool->segments.lock);
+  return empty;
+}
+
+static void
+wait_a_little (unsigned round)
+{
+  const struct timespec t = { .tv_nsec = 100000 };
+
+  if (round < 10)
+    sched_yield ();
+  else
+    nanosleep (&t, NULL);
+}
+
+int
+pool_reclaim (struct pool *pool, enum reclaim_need need)
+{
+  unsigned waits = 0;
+  int err;
+
+  while (!satisfied (pool, need)) {
+    err = cleaner_step (pool, CLEAN_FORCED);
+    if (err == 0)
+      continue;
+    /* Nothing to clean, or no room to clean into, or busy: only segments on
+     * their way out, or writers about to finish, can change that. */
+    if (err != -EAGAIN && limbo_is_empty (pool))
+      return satisfied (pool, need) ? 0 : -ENOSPC;
+    if (++waits > GRACE_ROUNDS)
+      return -ENOSPC;
+    wait_a_little (waits);
+  }
+  return 0;
+}
+
+void
+pool_release_memory (struct pool *pool)
+{
+  struct arena *arena = &pool->arena;
+
+  pool_reap (pool);
+  segments_give_back (&pool->segments, 0);
+  /* Near the limit the reserve is needed at any moment. */
+  if (atomic_load (&arena->used) < arena->limit / 4 * 3)
+    segments_release_reserve (&pool->segments);
+  frames_trim (&pool->frames);
+}
+
+int
+pool_compact (struct pool *pool)
+{
+  int err;
+
+  lanes_seal (&pool->lanes);
+  do {
+    pool_reap (pool);
+    err = cleaner_step (pool, CLEAN_IDLE);
+  } while (err == 0);
+  lanes_seal (&pool->lanes);
+  pool_release_memory (pool);
+  return err == -ENOENT || err == -EAGAIN ? 0 : err;
+}

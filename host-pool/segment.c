@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Owns the segment table and the lists of free and retired segments.
+ *
+ * Invariants
+ *  1. live of a segment is the sum of blob_size over the page words that name
+ *     it, plus the blobs in flight into it.
+ *  2. A segment is on exactly one list when it is FREE (warm, cold, reserve)
+ *     or LIMBO, and on none otherwise; segments from next_cold on are cold
+ *     without being on the list.
+ *  3. Every segment that may hold memory is charged (nr_charged of them, the
+ *     reserve included).
+ *  4. A segment with live > 0 is never FREE or LIMBO: so what a page word
+ *     names stays.
+ *
+ * Lock: segments->lock for the lists, never held over a system call.  The
+ * state changes by compare-and-swap, because a debit may retire a segment from
+ * any thread. */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "segment.h"
+
+static uint32_t *
+state_of (const struct segments *segments, uint32_t segment)
+{
+  return &segments->arena->segments[segment].state;
+}
+
+enum vmswap_segment_state
+segment_state (const struct segments *segments, uint32_t segment)
+{
+  return (enum vmswap_segment_state) __atomic_load_n (
+      state_of (segments, segment), __ATOMIC_SEQ_CST);
+}
+
+static void
+set_state (struct segments *segments, uint32_t segment,
+           enum vmswap_segment_state state)
+{
+  __atomic_store_n (state_of (segments, segment), state, __ATOMIC_SEQ_CST);
+}
+
+static bool
+change_state (struct segments *segments, uint32_t segment,
+              enum vmswap_segment_state from, enum vmswap_segment_state to)
+{
+  uint32_t expected = from;
+
+  return __atomic_compare_exchange_n (state_of (segments, segment), &expected,
+                                      to, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST);
+}
+
+static void
+list_push (struct segments *segments, struct segment_list *list,
+           uint32_t segment)
+{
+  segments->segment[segment].next = list->head;
+  if (list->length++ == 0)
+    list->tail = segment;
+  list->head = segment;
+}
+
+static void
+list_append (struct segments *segments, struct segment_list *list,
+             uint32_t segment)
+{
+  segments->segment[segment].next = SEGMENT_NONE;
+  if (list->length++ == 0)
+    list->head = segment;
+  else
+    segments->segment[list->tail].next = segment;
+  list->tail = segment;
+}
+
+static uint32_t
+list_pop (struct segments *segments, struct segment_list *list)
+{
+  const uint32_t segment = list->head;
+
+  if (list->length == 0)
+    return SEGMENT_NONE;
+  list->head = segments->segment[segment].next;
+  list->length--;
+  return segment;
+}
+
+static uint32_t
+pop_cold_locked (struct segments *segments)
+{
+  if (segments->cold.length)
+    return list_pop (segments, &segments->cold);
+  if (segments->next_cold < segments->nr)
+    return segments->next_cold++;
+  return SEGMENT_NONE;
+}
+
+int
+segments_create (struct segments *segments, struct arena *arena,
+                 struct workers *workers)
+{
+  *segments = (struct segments) {
+    .arena = arena,
+    .workers = workers,
+    .nr = arena->nr_segments,
+  };
+  lock_init (&segments->lock, LOCK_SEGMENTS);
+  segments->segment = arena_alloc (arena, (uint64_t) arena->nr_segments *
+                                              sizeof (struct segment));
+  if (!segments->segment ||
+      !arena_charge (arena, SEGMENT_RESERVE * POOL_SEGMENT_SIZE))
+    return -ENOMEM;
+  for (unsigned i = 0; i < SEGMENT_RESERVE; ++i)
+    list_push (segments, &segments->reserve, segments->next_cold++);
+  segments->nr_charged = SEGMENT_RESERVE;
+  return 0;
+}
+
+void
+segments_destroy (struct segments *segments)
+{
+  lock_destroy (&segments->lock);
+}
+
+/* Takes a free segment off its list, and charges it if it is not yet. */
+static int
+take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+
+  *ret = list_pop (segments, &segments->warm);
+  if (*ret != SEGMENT_NONE)
+    return 0;
+
+  if (arena_charge (segments->arena, POOL_SEGMENT_SIZE)) {
+    *ret = pop_cold_locked (segments);
+    if (*ret != SEGMENT_NONE) {
+      segments->nr_charged++;
+      return 0;
+    }
+    arena_uncharge (segments->arena, POOL_SEGMENT_SIZE);
+  }
+  if (user == SEGMENT_FOR_CLEANER)
+    *ret = list_pop (segments, &segments->reserve);
+  return *ret != SEGMENT_NONE ? 0 : -ENOSPC;
+}
+
+/* Puts a segment that nobody uses on the list where it is most needed. */
+static void
+put_free_locked (struct segments *segments, uint32_t segment)
+{
+  set_state (segments, segment, VMSWAP_SEGMENT_FREE);
+  if (segments->reserve.length < SEGMENT_RESERVE)
+    list_push (segments, &segments->reserve, segment);
+  else
+    list_push (segments, &segments->warm, segment);
+}
+
+void
+segment_untake (struct segments *segments, uint32_t segment)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  put_free_locked (segments, segment);
+}
+
+int
+segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
+{
+  struct arena *arena = segments->arena;
+  uint32_t segment;
+  int err;
+
+  err = take_free (segments, user, &segment);
+  if (err)
+    return err;
+  /* Cheap when the memory is there already, as with most warm segments. */
+  err = arena_populate (arena, arena_segment (arena, segment),
+                        POOL_SEGMENT_SIZE);
+  if (err) {
+    segment_untake (segments, segment);
+    return err;
+  }
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  /* Atomic, because the cleaner's scan looks without the lock. */
+  __atomic_store_n (&arena->segments[segment].birth,
+                    __atomic_fetch_add (&arena->super->next_birth, 1,
+                                        __ATOMIC_RELAXED),
+                    __ATOMIC_RELAXED);
+  __atomic_store_n (&arena->segments[segment].used, 0, __ATOMIC_RELAXED);
+  set_state (segments, segment, VMSWAP_SEGMENT_OPEN);
+  atomic_fetch_add_explicit (&segments->taken, 1, memory_order_relaxed);
+  *ret = segment;
+  return 0;
+}
+
+/* Nothing is live in the segment: it may go, once its readers have gone.  Any
+ * thread may find that; the compare-and-swap picks one of them. */
+static void
+segment_retire (struct segments *segments, uint32_t segment,
+                enum vmswap_segment_state from)
+{
+  if (!change_state (segments, segment, from, VMSWAP_SEGMENT_LIMBO))
+    return;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  /* Under the lock, so that the list is in order of tags. */
+  segments->segment[segment].tag = workers_retire_tag (segments->workers);
+  list_append (segments, &segments->limbo, segment);
+}
+
+/* Whoever makes the last of (closed to new blobs, live == 0) true sees both,
+ * because both are sequentially consistent. */
+static void
+retire_if_dead (struct segments *segments, uint32_t segment)
+{
+  const enum vmswap_segment_state state = segment_state (segments, segment);
+
+  if ((state == VMSWAP_SEGMENT_SEALED ||
+       state == VMSWAP_SEGMENT_QUARANTINED) &&
+      atomic_load (&segments->segment[segment].live) == 0)
+    segment_retire (segments, segment, state);
+}
+
+void
+segment_seal (struct segments *segments, uint32_t segment, uint32_t used)
+{
+  __atomic_store_n (&segments->arena->segments[segment].used, used,
+                    __ATOMIC_RELAXED);
+  set_state (segments, segment, VMSWAP_SEGMENT_SEALED);
+  retire_if_dead (segments, segment);
+}
+
+void
+segment_credit (struct segments *segments, uint32_t segment, uint32_t bytes)
+{
+  atomic_fetch_add_explicit (&segments->segment[segment].inflight, 1,
+                             memory_order_relaxed);
+  atomic_fetch_add_explicit (&segments->segment[segment].live, bytes,
+                             memory_order_relaxed);
+}
+
+void
+segment_published (struct segments *segments, uint32_t segment)
+{
+  atomic_fetch_sub_explicit (&segments->segment[segment].inflight, 1,
+                             memory_order_release);
+}
+
+void
+segment_debit (struct segments *segments, uint32_t segment, uint32_t bytes)
+{
+  if (atomic_fetch_sub (&segments->segment[segment].live, bytes) == bytes)
+    retire_if_dead (segments, segment);
+}
+
+bool
+segment_claim (struct segments *segments, uint32_t segment)
+{
+  if (!change_state (segments, segment, VMSWAP_SEGMENT_SEALED,
+                     VMSWAP_SEGMENT_CLEANING))
+    return false;
+  /* A sealed segment gets no new blobs, so once none is in flight all that
+   * will ever be in it is there. */
+  if (atomic_load (&segments->segment[segment].inflight) == 0)
+    return true;
+  segment_unclaim (segments, segment, VMSWAP_SEGMENT_SEALED);
+  return false;
+}
+
+void
+segment_unclaim (struct segments *segments, uint32_t segment,
+                 enum vmswap_segment_state state)
+{
+  set_state (segments, segment, state);
+  retire_if_dead (segments, segment);
+}
+
+unsigned
+segments_reap (struct segments *segments)
+{
+  struct segment_list *limbo = &segments->limbo;
+  const uint64_t oldest = workers_oldest (segments->workers);
+  unsigned n = 0;
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  while (limbo->length && segments->segment[limbo->head].tag < oldest) {
+    put_free_locked (segments, list_pop (segments, limbo));
+    n++;
+  }
+  return n;
+}
+
+unsigned
+segments_give_back (struct segments *segments, unsigned keep)
+{
+  struct arena *arena = segments->arena;
+  unsigned n = 0;
+
+  for (;; ++n) {
+    uint32_t segment;
+
+    lock_acquire (&segments->lock);
+    segment = segments->warm.length > keep
+                  ? list_pop (segments, &segments->warm)
+                  : SEGMENT_NONE;
+    lock_release (&segments->lock);
+    if (segment == SEGMENT_NONE)
+      return n;
+
+    arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
+    lock_acquire (&segments->lock);
+    list_push (segments, &segments->cold, segment);
+    segments->nr_charged--;
+    lock_release (&segments->lock);
+    arena_uncharge (arena, POOL_SEGMENT_SIZE);
+  }
+}
+
+void
+segments_release_reserve (struct segments *segments)
+{
+  struct arena *arena = segments->arena;
+
+  for (unsigned i = 0; i < SEGMENT_RESERVE; ++i) {
+    uint32_t segment;
+
+    lock_acquire (&segments->lock);
+    segment = list_pop (segments, &segments->reserve);
+    lock_release (&segments->lock);
+    if (segment == SEGMENT_NONE)
+      return;
+    arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
+    lock_acquire (&segments->lock);
+    list_append (segments, &segments->reserve, segment);
+    lock_release (&segments->lock);
+  }
+}
+
+uint64_t
+segments_available (struct segments *segments)
+{
+  const struct arena *arena = segments->arena;
+  const uint64_t used = atomic_load (&arena->used);
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  return segments->warm.length + (arena->limit - used) / POOL_SEGMENT_SIZE;
+}
+
+uint32_t
+segments_warm (struct segments *segments)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  return segments->warm.length;
+}
+
+uint32_t
+segments_high (struct segments *segments)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  return segments->next_cold;
+}

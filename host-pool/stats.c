@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Counters: from requests to volumes to the pool.  Owns nothing; the counters
+ * are atomics, exact when no request is under way. */
+
+#include <config.h>
+
+#include "cleanup.h"
+#include "internal.h"
+
+/* Every counter once: what is done to one is done to all. */
+#define FOR_EACH_COUNTER(what)                                                \
+  what (blob_pages) what (raw_pages) what (fill_pages) what (data_bytes)      \
+  what (blob_bytes) what (pages_written) what (pages_read)                    \
+  what (pages_trimmed) what (bad_pages) what (writes_refused)
+
+void
+tally_apply (struct volume *volume, const struct tally *tally)
+{
+#define APPLY(name)                                                           \
+  if (tally->name)                                                            \
+    atomic_fetch_add_explicit (&volume->counters.name, tally->name,           \
+                               memory_order_relaxed);
+  FOR_EACH_COUNTER (APPLY)
+#undef APPLY
+  if (tally->blob_bytes)
+    atomic_fetch_add_explicit (&volume->pool->blob_bytes, tally->blob_bytes,
+                               memory_order_relaxed);
+}
+
+static void
+add_volume (struct tally *sum, struct volume *volume)
+{
+#define ADD(name)                                                             \
+  sum->name += atomic_load_explicit (&volume->counters.name,                  \
+                                     memory_order_relaxed);
+  FOR_EACH_COUNTER (ADD)
+#undef ADD
+}
+
+void
+tally_depart (struct pool *pool, struct volume *volume)
+{
+  add_volume (&pool->departed, volume);
+}
+
+static void
+get_segments (struct pool *pool, struct pool_stats *ret)
+{
+  struct segments *segments = &pool->segments;
+
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+    ret->segment_bytes = (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE;
+    ret->free_bytes =
+        (uint64_t) (segments->warm.length + segments->reserve.length +
+                    segments->limbo.length) *
+        POOL_SEGMENT_SIZE;
+  }
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->frames.lock);
+    ret->table_bytes =
+        (uint64_t) (pool->frames.nr_taken + pool->frames.nr_ready) *
+        POOL_PAGE_SIZE;
+  }
+}
+
+void
+pool_get_stats (struct pool *pool, struct pool_stats *ret)
+{
+  struct tally sum;
+  uint64_t volumes = 0;
+
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+    sum = pool->departed;
+    for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
+      if (pool->volume[i]) {
+        add_volume (&sum, pool->volume[i]);
+        volumes++;
+      }
+  }
+  *ret = (struct pool_stats) {
+    .limit = pool->arena.limit,
+    .used = atomic_load (&pool->arena.used),
+    .fixed_bytes = pool->fixed_bytes,
+    .blob_bytes = sum.blob_bytes,
+    .data_bytes = sum.data_bytes,
+    .blob_pages = sum.blob_pages,
+    .raw_pages = sum.raw_pages,
+    .fill_pages = sum.fill_pages,
+    .volumes = volumes,
+    .pages_written = sum.pages_written,
+    .pages_read = sum.pages_read,
+    .pages_trimmed = sum.pages_trimmed,
+    .writes_refused = sum.writes_refused,
+    .bad_pages = sum.bad_pages,
+    .segments_cleaned = atomic_load (&pool->cleaner.cleaned),
+    .bytes_moved = atomic_load (&pool->cleaner.moved),
+    .quarantined = atomic_load (&pool->cleaner.quarantined),
+  };
+  get_segments (pool, ret);
+  ret->capacity = pool_capacity (pool);
+}
+
+void
+volume_get_stats (struct volume *volume, struct volume_stats *ret)
+{
+  struct tally sum = { 0 };
+
+  add_volume (&sum, volume);
+  *ret = (struct volume_stats) {
+    .size = volume->size,
+    .blob_pages = sum.blob_pages,
+    .raw_pages = sum.raw_pages,
+    .fill_pages = sum.fill_pages,
+    .blob_bytes = sum.blob_bytes,
+    .data_bytes = sum.data_bytes,
+    .table_bytes = (uint64_t) atomic_load (&volume->frames) * POOL_PAGE_SIZE,
+    .pages_written = sum.pages_written,
+    .pages_read = sum.pages_read,
+    .pages_trimmed = sum.pages_trimmed,
+    .bad_pages = sum.bad_pages,
+  };
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The steward: one thread that keeps the pool tidy, so that writers seldom
+ * have to.
+ *
+ *   always      frees what readers have let go of
+ *   low         (few free segments left) cleans until there are enough
+ *   busy        keeps segments ready, cleans lazily
+ *   quiet       cleans thoroughly, seals open segments, gives memory back
+ *
+ * Lock: steward->lock for the stop flag. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "internal.h"
+
+#define BUSY_TICK 20    /* milliseconds */
+#define QUIET_TICK 100  /* … while quiet */
+#define ASLEEP_TICK 500 /* … and when all is done */
+#define QUIET_AFTER 250
+#define SEAL_AFTER 1000
+#define QUIET_BYTES (256u << 10) /* written per QUIET_AFTER, at the most */
+#define BUDGET 30                /* milliseconds of cleaning per tick */
+#define MAX_WARM 8
+
+/* What the steward saw last. */
+struct watch {
+  uint64_t now;        /* milliseconds */
+  uint64_t window;     /* when this look at the rate of writes began */
+  uint64_t appended;   /* at that time */
+  uint64_t taken;      /* segments, at the last tick */
+  uint64_t busy_at;    /* last time of many writes */
+  uint64_t sealed_at;  /* lanes_appended when lanes were last sealed */
+};
+
+static uint64_t
+milliseconds (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return t.tv_sec * UINT64_C (1000) + t.tv_nsec / 1000000;
+}
+
+/* Free segments below which the steward cleans in earnest. */
+static uint64_t
+low_water (const struct pool *pool)
+{
+  const uint64_t share = pool->segments.nr / 64;
+
+  return share < 2 ? 2 : share > 64 ? 64 : share;
+}
+
+/* Cleans until there is nothing worth it or the time is over.  False: there
+ * is more to do. */
+static bool
+clean (struct pool *pool, enum clean_effort effort, uint64_t enough)
+{
+  const uint64_t until = milliseconds () + BUDGET;
+
+  while (milliseconds () < until) {
+    pool_reap (pool);
+    if (enough && segments_available (&pool->segments) >= enough)
+      return true;
+    if (cleaner_step (pool, effort) != 0)
+      return true;
+  }
+  return false;
+}
+
+static void
+look (struct pool *pool, struct watch *watch)
+{
+  const uint64_t appended = lanes_appended (&pool->lanes);
+
+  watch->now = milliseconds ();
+  if (appended - watch->appended > QUIET_BYTES) {
+    watch->busy_at = watch->now;
+    watch->appended = appended;
+    watch->window = watch->now;
+  }
+  else if (watch->now - watch->window > QUIET_AFTER) {
+    watch->appended = appended;
+    watch->window = watch->now;
+  }
+}
+
+/* Keeps as many segments ready as were taken in the last tick. */
+static void
+keep_ready (struct pool *pool, struct watch *watch)
+{
+  struct segments *segments = &pool->segments;
+  const uint64_t taken =
+      atomic_load_explicit (&segments->taken, memory_order_relaxed);
+  uint64_t want = taken - watch->taken + 1;
+  uint32_t segment;
+
+  watch->taken = taken;
+  if (want > MAX_WARM)
+    want = MAX_WARM;
+  segments_give_back (segments, want);
+  if (segments_available (segments) > low_water (pool) &&
+      segments_warm (segments) < want &&
+      segment_take (segments, SEGMENT_FOR_WRITER, &segment) == 0)
+    segment_untake (segments, segment);
+}
+
+/* Returns the time until the next tick. */
+static unsigned
+tidy_up (struct pool *pool, struct watch *watch)
+{
+  const uint64_t appended = lanes_appended (&pool->lanes);
+  bool done;
+
+  if (watch->now - watch->busy_at > SEAL_AFTER &&
+      appended + lanes_survived (&pool->lanes) != watch->sealed_at) {
+    lanes_seal (&pool->lanes);
+    watch->sealed_at = appended + lanes_survived (&pool->lanes);
+  }
+  done = clean (pool, CLEAN_IDLE, 0);
+  pool_release_memory (pool);
+  return done && watch->now - watch->busy_at > 2 * SEAL_AFTER ? ASLEEP_TICK
+                                                              : QUIET_TICK;
+}
+
+static unsigned
+tick (struct pool *pool, struct watch *watch)
+{
+  pool_reap (pool);
+  look (pool, watch);
+  if (segments_available (&pool->segments) < low_water (pool))
+    clean (pool, CLEAN_FORCED, low_water (pool));
+  if (watch->now - watch->busy_at > QUIET_AFTER)
+    return tidy_up (pool, watch);
+  keep_ready (pool, watch);
+  clean (pool, CLEAN_LAZY, 0);
+  return BUSY_TICK;
+}
+
+static void *
+steward_main (void *arg)
+{
+  struct pool *pool = arg;
+  struct steward *steward = &pool->steward;
+  struct watch watch = { .busy_at = milliseconds () };
+  unsigned pause = BUSY_TICK;
+
+  for (;;) {
+    lock_acquire (&steward->lock);
+    if (!steward->stop)
+      lock_wait (&steward->lock, &steward->cond, pause);
+    const bool stop = steward->stop;
+    lock_release (&steward->lock);
+    if (stop)
+      return NULL;
+    pause = tick (pool, &watch);
+  }
+}
+
+void
+steward_create (struct pool *pool)
+{
+  lock_init (&pool->steward.lock, LOCK_STEWARD);
+  lock_cond_init (&pool->steward.cond);
+}
+
+void
+steward_destroy (struct pool *pool)
+{
+  pthread_cond_destroy (&pool->steward.cond);
+  lock_destroy (&pool->steward.lock);
+}
+
+int
+pool_start_steward (struct pool *pool)
+{
+  struct steward *steward = &pool->steward;
+  int err;
+
+  if (arena_denied (&pool->arena))
+    return -ENOMEM;
+  steward->stop = false;
+  err = pthread_create (&steward->thread, NULL, steward_main, pool);
+  steward->running = err == 0;
+  return -err;
+}
+
+void
+pool_stop_steward (struct pool *pool)
+{
+  struct steward *steward = &pool->steward;
+
+  if (!steward->running)
+    return;
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&steward->lock);
+    steward->stop = true;
+    pthread_cond_signal (&steward->cond);
+  }
+  pthread_join (steward->thread, NULL);
+  steward->running = false;
+}

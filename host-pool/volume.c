@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Owns the table of volumes.
+ *
+ * Invariant: pool->volume[i] is not NULL exactly while entry i of the image's
+ * table is LIVE.
+ *
+ * Lock: pool->volumes_lock, for the table; a struct volume itself is constant
+ * but for its atomics. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "internal.h"
+#include "table.h"
+
+static bool
+good_name (const char *name)
+{
+  const size_t length = strlen (name);
+
+  if (length == 0 || length > VOLUME_NAME_MAX)
+    return false;
+  for (size_t i = 0; i < length; ++i)
+    if ((unsigned char) name[i] < 0x20 || name[i] == 0x7f)
+      return false;
+  return true;
+}
+
+static struct volume *
+find_locked (struct pool *pool, const char *name)
+{
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
+    if (pool->volume[i] && strcmp (volume_name (pool->volume[i]), name) == 0)
+      return pool->volume[i];
+  return NULL;
+}
+
+static int
+create_locked (struct pool *pool, const char *name, uint64_t size,
+               struct volume **ret)
+{
+  struct vmswap_image_volume *image;
+  struct volume *volume;
+  unsigned id = 0;
+
+  while (pool->volume[id])
+    if (++id == POOL_MAX_VOLUMES)
+      return -ENOSPC;
+  if (arena_denied (&pool->arena))
+    return -ENOMEM;
+  volume = calloc (1, sizeof *volume);
+  if (!volume)
+    return -ENOMEM;
+
+  image = &pool->arena.volumes[id];
+  memset (image, 0, sizeof *image);
+  strcpy (image->name, name);
+  image->size = size;
+  __atomic_store_n (&image->state, VMSWAP_VOLUME_LIVE, __ATOMIC_RELEASE);
+
+  volume->pool = pool;
+  volume->image = image;
+  volume->id = id;
+  volume->size = size;
+  __atomic_store_n (&pool->volume[id], volume, __ATOMIC_RELEASE);
+  *ret = volume;
+  return 0;
+}
+
+int
+volume_open (struct pool *pool, const char *name, uint64_t size,
+             struct volume **ret, bool *created)
+{
+  int err;
+
+  if (!good_name (name) || size == 0 || size % POOL_PAGE_SIZE ||
+      size > VOLUME_MAX_SIZE)
+    return -EINVAL;
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  struct volume *volume = find_locked (pool, name);
+  const bool fresh = volume == NULL;
+
+  if (volume && volume->size != size)
+    return -EEXIST;
+  if (fresh) {
+    err = create_locked (pool, name, size, &volume);
+    if (err)
+      return err;
+  }
+  *ret = volume;
+  if (created)
+    *created = fresh;
+  return 0;
+}
+
+struct volume *
+volume_find (struct pool *pool, const char *name)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  return find_locked (pool, name);
+}
+
+int
+volume_each (struct pool *pool, int (*fn) (struct volume *, void *),
+             void *opaque)
+{
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i) {
+    struct volume *volume;
+    int r;
+
+    {
+      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+      volume = pool->volume[i];
+    }
+    if (volume && (r = fn (volume, opaque)) != 0)
+      return r;
+  }
+  return 0;
+}
+
+void
+volume_delete (struct volume *volume)
+{
+  struct pool *pool = volume->pool;
+
+  volume_trim (volume, volume->size, 0);
+
+  /* The cleaner looks up owners of dead blobs, too. */
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  table_destroy (volume);
+  __atomic_store_n (&volume->image->state, VMSWAP_VOLUME_FREE,
+                    __ATOMIC_RELEASE);
+  tally_depart (pool, volume);
+  pool->volume[volume->id] = NULL;
+  free (volume);
+}
+
+const char *
+volume_name (const struct volume *volume)
+{
+  return volume->image->name;
+}
+
+uint64_t
+volume_size (const struct volume *volume)
+{
+  return volume->size;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Page words and blob headers: packing and unpacking.  proto/vmswap-image.h
+ * draws them. */
+
+#ifndef VMSWAP_WORD_H
+#define VMSWAP_WORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "pool.h"
+#include "vmswap-image.h"
+
+#define WORD_MASK(bits) ((UINT64_C (1) << (bits)) - 1)
+
+/* Where a blob lies.  size counts header and padding. */
+struct place {
+  uint32_t segment;
+  uint32_t offset;
+};
+
+static inline uint32_t
+blob_size (uint32_t length)
+{
+  return (VMSWAP_BLOB_HEADER_SIZE + length + VMSWAP_BLOB_ALIGN - 1) &
+         ~(VMSWAP_BLOB_ALIGN - 1u);
+}
+
+static inline enum vmswap_word_tag
+word_tag (uint64_t word)
+{
+  return (enum vmswap_word_tag) (word & WORD_MASK (VMSWAP_WORD_TAG_BITS));
+}
+
+static inline bool
+word_is_blob (uint64_t word)
+{
+  return word_tag (word) == VMSWAP_WORD_BLOB;
+}
+
+static inline uint64_t
+word_fill (uint32_t value)
+{
+  return (uint64_t) value << VMSWAP_WORD_FILL_SHIFT | VMSWAP_WORD_FILL;
+}
+
+static inline uint32_t
+word_fill_value (uint64_t word)
+{
+  return (uint32_t) (word >> VMSWAP_WORD_FILL_SHIFT);
+}
+
+static inline uint64_t
+word_blob (struct place place, uint32_t length, uint64_t fingerprint)
+{
+  return VMSWAP_WORD_BLOB |
+         (uint64_t) place.segment << VMSWAP_WORD_SEGMENT_SHIFT |
+         (uint64_t) (place.offset / VMSWAP_BLOB_ALIGN)
+             << VMSWAP_WORD_OFFSET_SHIFT |
+         (uint64_t) (length - 1) << VMSWAP_WORD_LENGTH_SHIFT |
+         (fingerprint >> 32) << VMSWAP_WORD_FINGERPRINT_SHIFT;
+}
+
+static inline struct place
+word_place (uint64_t word)
+{
+  return (struct place) {
+    .segment = word >> VMSWAP_WORD_SEGMENT_SHIFT &
+               WORD_MASK (VMSWAP_WORD_SEGMENT_BITS),
+    .offset = (word >> VMSWAP_WORD_OFFSET_SHIFT &
+               WORD_MASK (VMSWAP_WORD_OFFSET_BITS)) *
+              VMSWAP_BLOB_ALIGN,
+  };
+}
+
+static inline uint32_t
+word_length (uint64_t word)
+{
+  return (uint32_t) (word >> VMSWAP_WORD_LENGTH_SHIFT &
+                     WORD_MASK (VMSWAP_WORD_LENGTH_BITS)) +
+         1;
+}
+
+static inline bool
+word_is_raw (uint64_t word)
+{
+  return word_length (word) == POOL_PAGE_SIZE;
+}
+
+/* The same blob somewhere else. */
+static inline uint64_t
+word_moved (uint64_t word, struct place place)
+{
+  const uint64_t mask =
+      WORD_MASK (VMSWAP_WORD_SEGMENT_BITS) << VMSWAP_WORD_SEGMENT_SHIFT |
+      WORD_MASK (VMSWAP_WORD_OFFSET_BITS) << VMSWAP_WORD_OFFSET_SHIFT;
+
+  return (word & ~mask) |
+         (uint64_t) place.segment << VMSWAP_WORD_SEGMENT_SHIFT |
+         (uint64_t) (place.offset / VMSWAP_BLOB_ALIGN)
+             << VMSWAP_WORD_OFFSET_SHIFT;
+}
+
+/* Do the bits of the fingerprint that the word and the header keep agree with
+ * the whole? */
+static inline bool
+word_fingerprint_matches (uint64_t word, uint32_t header_fingerprint,
+                          uint64_t fingerprint)
+{
+  return header_fingerprint == (uint32_t) fingerprint &&
+         word >> VMSWAP_WORD_FINGERPRINT_SHIFT ==
+             (fingerprint >> 32 & WORD_MASK (VMSWAP_WORD_FINGERPRINT_BITS));
+}
+
+/* A blob header, unpacked. */
+struct blob {
+  uint32_t volume;
+  uint32_t page;
+  uint32_t length;
+  uint8_t codec;
+  uint32_t fingerprint;
+};
+
+static inline void
+blob_pack (void *at, const struct blob *blob)
+{
+  const uint64_t owner = (uint64_t) blob->volume |
+                         (uint64_t) blob->page << 16 |
+                         (uint64_t) (blob->length - 1) << 48 |
+                         (uint64_t) blob->codec << 60;
+  const struct vmswap_image_blob image = {
+    .owner_low = (uint32_t) owner,
+    .owner_high = (uint32_t) (owner >> 32),
+    .fingerprint = blob->fingerprint,
+  };
+
+  memcpy (at, &image, sizeof image);
+}
+
+static inline struct blob
+blob_unpack (const void *at)
+{
+  struct vmswap_image_blob image;
+
+  memcpy (&image, at, sizeof image);
+  const uint64_t owner =
+      (uint64_t) image.owner_high << 32 | image.owner_low;
+  return (struct blob) {
+    .volume = owner & 0xffff,
+    .page = (uint32_t) (owner >> 16),
+    .length = (uint32_t) (owner >> 48 & 0xfff) + 1,
+    .codec = (uint8_t) (owner >> 60),
+    .fingerprint = image.fingerprint,
+  };
+}
+
+#endif /* VMSWAP_WORD_H */
