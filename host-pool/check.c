@@ -149,6 +149,16 @@ check_volume_counts (struct check *check, struct volume *volume,
 }
 
 static int
+check_directories (struct check *check, struct volume *volume)
+{
+  uint32_t wrong = table_miscounted_locked (volume);
+
+  return wrong ? broken (check, "%s: directory in frame %u is miscounted",
+                         volume_name (volume), wrong)
+               : 0;
+}
+
+static int
 check_volume (struct check *check, struct volume *volume)
 {
   const struct tally before = check->sum;
@@ -156,7 +166,7 @@ check_volume (struct check *check, struct volume *volume)
   uint64_t page = 0;
   int err;
 
-  while ((page = table_skip_holes (volume, page, end)) < end) {
+  while ((page = table_skip_holes_locked (volume, page, end)) < end) {
     page -= page % VMSWAP_LEAF_WORDS;
     err = check_leaf (check, volume, page);
     if (err)
@@ -164,6 +174,9 @@ check_volume (struct check *check, struct volume *volume)
     page += VMSWAP_LEAF_WORDS;
   }
   check->frames += atomic_load (&volume->frames);
+  err = check_directories (check, volume);
+  if (err)
+    return err;
   return check_volume_counts (check, volume, &before);
 }
 
@@ -276,15 +289,13 @@ pool_check (struct pool *pool, bool verify, char *report, size_t report_size)
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
-  for (unsigned i = 0; i < NR_STRIPES; ++i)
-    lock_acquire_same_rank (&pool->stripe[i].lock);
+  stripes_lock_all (pool);
   lanes_lock_all (&pool->lanes);
-  check.quiescent = atomic_load (&pool->workers.free) == UINT64_MAX;
+  check.quiescent = atomic_load (&pool->workers.free) == WORKERS_ALL_FREE;
 
   err = check_locked (&check);
 
   lanes_unlock_all (&pool->lanes);
-  for (unsigned i = 0; i < NR_STRIPES; ++i)
-    lock_release (&pool->stripe[i].lock);
+  stripes_unlock_all (pool);
   return err;
 }

@@ -52,6 +52,4 @@ clear_pages (struct volume *volume, struct tally *tally, uint64_t first,
     clear_in_leaf (volume, tally, page, stop - page);
     page = stop;
   }
-  if (tally->pages_trimmed)
-    space_notify (&volume->pool->space);
 }

@@ -55,7 +55,8 @@ struct space {
   struct lock lock;
   pthread_cond_t cond;
   _Atomic uint32_t waiting;
-  uint64_t serial;
+  _Atomic uint64_t serial;  /* how often memory came free */
+  _Atomic uint64_t refused; /* serial when the last refused write began */
 };
 
 enum clean_effort {
@@ -180,6 +181,8 @@ extern void steward_destroy (struct pool *pool);
 extern void space_create (struct space *space);
 extern void space_destroy (struct space *space);
 extern void space_notify (struct space *space);
+extern uint64_t space_serial (struct space *space);
+extern void space_refused (struct space *space, uint64_t serial);
 
 /* stats.c */
 extern void tally_apply (struct volume *volume, const struct tally *tally);

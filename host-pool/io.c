@@ -186,12 +186,30 @@ typedef int parts_fn (struct volume *volume, struct worker *worker,
                       struct tally *tally, const struct cut *cut,
                       const uint8_t *from);
 
+/* After a change that took a worker: counts it, and tells those who wait. */
+static void
+settle (struct volume *volume, struct tally *tally, int err, uint64_t serial)
+{
+  struct pool *pool = volume->pool;
+  const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0;
+
+  tally->writes_refused = err == -ENOSPC || err == -ENOMEM;
+  tally_apply (volume, tally);
+  if (err == -ENOSPC)
+    space_refused (&pool->space, serial);
+  if (atomic_load_explicit (&pool->tight, memory_order_relaxed))
+    pool_weigh (pool);
+  if (freed)
+    space_notify (&pool->space);
+}
+
 /* What all requests that change something have in common. */
 static int
 change (struct volume *volume, uint64_t length, uint64_t offset, parts_fn *fn,
         const uint8_t *from)
 {
-  struct workers *workers = &volume->pool->workers;
+  struct pool *pool = volume->pool;
+  const uint64_t serial = space_serial (&pool->space);
   struct tally tally = { 0 };
   struct worker *worker;
   struct cut cut;
@@ -202,15 +220,12 @@ change (struct volume *volume, uint64_t length, uint64_t offset, parts_fn *fn,
   if (length == 0)
     return 0;
   cut = cut_request (length, offset);
-  worker = worker_get (workers);
+  worker = worker_get (&pool->workers);
   err = fn (volume, worker, &tally, &cut, from);
-  tally.writes_refused = err == -ENOSPC || err == -ENOMEM;
   /* Before the worker is free: pool_check takes free workers for a sign that
    * the counts are exact. */
-  tally_apply (volume, &tally);
-  worker_put (workers, worker);
-  if (atomic_load_explicit (&volume->pool->tight, memory_order_relaxed))
-    pool_weigh (volume->pool);
+  settle (volume, &tally, err, serial);
+  worker_put (&pool->workers, worker);
   return err;
 }
 

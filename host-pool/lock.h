@@ -12,9 +12,10 @@
 
 enum lock_rank {
   LOCK_STEWARD,  /* steward.c: its wake-up and stop flags */
+  LOCK_PARTIAL,  /* partial.c: writers of parts of a page, striped; such a
+                  * writer may have to clean */
   LOCK_CLEANER,  /* cleaner.c: one cleaner at a time */
   LOCK_VOLUMES,  /* volume.c: the table of volumes */
-  LOCK_PARTIAL,  /* partial.c: writers of parts of a page, striped */
   LOCK_STRIPE,   /* table.c: page words and leaves, striped */
   LOCK_LANE,     /* lane.c: the end of an open segment */
   LOCK_SEGMENTS, /* segment.c: lists of free and limbo segments */

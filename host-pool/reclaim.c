@@ -8,7 +8,9 @@
 #include <sched.h>
 #include <time.h>
 
+#include "cleanup.h"
 #include "internal.h"
+#include "table.h"
 
 /* How long a writer waits for readers to let go of retired segments.  They
  * hold them for microseconds, unless the host stopped them. */
@@ -24,6 +26,16 @@ pool_reap (struct pool *pool)
   return n;
 }
 
+/* Directories without leaves, in all volumes. */
+static void
+prune_tables (struct pool *pool)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
+    if (pool->volume[i])
+      table_prune (pool->volume[i]);
+}
+
 /* Is what the caller needs there now, or made so without cleaning? */
 static bool
 satisfied (struct pool *pool, enum reclaim_need need)
@@ -35,6 +47,7 @@ satisfied (struct pool *pool, enum reclaim_need need)
     if (segments_available (segments))
       return true;
     /* Table frames that were dropped are still charged. */
+    prune_tables (pool);
     frames_trim (&pool->frames);
     return segments_available (segments) > 0;
   }
@@ -93,6 +106,7 @@ pool_release_memory (struct pool *pool)
   struct arena *arena = &pool->arena;
 
   pool_reap (pool);
+  prune_tables (pool);
   segments_give_back (&pool->segments, 0);
   /* Near the limit the reserve is needed at any moment. */
   if (atomic_load (&arena->used) < arena->limit / 4 * 3)

@@ -115,7 +115,7 @@ segments_create (struct segments *segments, struct arena *arena,
     return -ENOMEM;
   for (unsigned i = 0; i < SEGMENT_RESERVE; ++i)
     list_push (segments, &segments->reserve, segments->next_cold++);
-  segments->nr_charged = SEGMENT_RESERVE;
+  segments->nr_charged = segments->nr_unbacked = SEGMENT_RESERVE;
   return 0;
 }
 
@@ -143,8 +143,12 @@ take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
     }
     arena_uncharge (segments->arena, POOL_SEGMENT_SIZE);
   }
-  if (user == SEGMENT_FOR_CLEANER)
+  if (user == SEGMENT_FOR_CLEANER) {
     *ret = list_pop (segments, &segments->reserve);
+    /* Those that have memory lie in front. */
+    if (segments->nr_unbacked > segments->reserve.length)
+      segments->nr_unbacked = segments->reserve.length;
+  }
   return *ret != SEGMENT_NONE ? 0 : -ENOSPC;
 }
 
@@ -335,6 +339,8 @@ segments_release_reserve (struct segments *segments)
     arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
     lock_acquire (&segments->lock);
     list_append (segments, &segments->reserve, segment);
+    if (segments->nr_unbacked < segments->reserve.length)
+      segments->nr_unbacked++;
     lock_release (&segments->lock);
   }
 }

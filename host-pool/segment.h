@@ -43,6 +43,7 @@ struct segments {
   uint32_t nr;
   uint32_t next_cold;  /* never used so far: this one and those above */
   uint32_t nr_charged; /* segments that may hold memory */
+  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now */
   _Atomic uint64_t taken; /* how many were taken, ever */
 };
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Owns the wait of writers for room.  Lock: space->lock, which is the last of
- * all, so that anyone may notify. */
+/* Owns the wait of writers for room.
+ *
+ * Invariant: a write that was refused began when serial was at most refused;
+ * so once serial is above it, something came free after that write had looked.
+ *
+ * Lock: space->lock, for the wait alone.  It is the last of all, so that
+ * anyone may notify. */
 
 #include <config.h>
 
@@ -23,13 +28,29 @@ space_destroy (struct space *space)
   lock_destroy (&space->lock);
 }
 
+uint64_t
+space_serial (struct space *space)
+{
+  return atomic_load (&space->serial);
+}
+
+void
+space_refused (struct space *space, uint64_t serial)
+{
+  uint64_t last = atomic_load (&space->refused);
+
+  while (last < serial &&
+         !atomic_compare_exchange_weak (&space->refused, &last, serial))
+    ;
+}
+
 void
 space_notify (struct space *space)
 {
+  atomic_fetch_add (&space->serial, 1);
   if (atomic_load (&space->waiting) == 0)
     return;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&space->lock);
-  space->serial++;
   pthread_cond_broadcast (&space->cond);
 }
 
@@ -38,12 +59,11 @@ pool_wait_space (struct pool *pool, unsigned milliseconds)
 {
   struct space *space = &pool->space;
   bool in_time = true;
-  uint64_t serial;
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&space->lock);
   atomic_fetch_add (&space->waiting, 1);
-  serial = space->serial;
-  while (in_time && serial == space->serial)
+  while (in_time &&
+         atomic_load (&space->serial) <= atomic_load (&space->refused))
     in_time = lock_wait (&space->lock, &space->cond, milliseconds);
   atomic_fetch_sub (&space->waiting, 1);
   return in_time ? 0 : -ETIMEDOUT;

@@ -50,11 +50,17 @@ get_segments (struct pool *pool, struct pool_stats *ret)
 
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-    ret->segment_bytes = (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE;
+    const uint64_t unbacked =
+        (uint64_t) segments->nr_unbacked * POOL_SEGMENT_SIZE;
+
+    ret->used -= unbacked;
+    ret->segment_bytes =
+        (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE - unbacked;
     ret->free_bytes =
         (uint64_t) (segments->warm.length + segments->reserve.length +
                     segments->limbo.length) *
-        POOL_SEGMENT_SIZE;
+            POOL_SEGMENT_SIZE -
+        unbacked;
   }
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->frames.lock);

@@ -3,7 +3,9 @@
  *
  * Invariants
  *  1. frames.words of a leaf is the number of its words that are not empty;
- *     a leaf without any is freed at once.
+ *     a leaf without any is freed at once.  frames.words of a directory is
+ *     the number of its leaves; without any it is freed when the pool is
+ *     quiet.
  *  2. A frame is zeroed before the entry that names it is stored.
  *
  * Lock: the stripes, by leaf; see table.h. */
@@ -36,6 +38,20 @@ table_stripe (struct volume *volume, uint32_t page)
   return &volume->pool->stripe[hash % NR_STRIPES].lock;
 }
 
+void
+stripes_lock_all (struct pool *pool)
+{
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_acquire_same_rank (&pool->stripe[i].lock);
+}
+
+void
+stripes_unlock_all (struct pool *pool)
+{
+  for (unsigned i = 0; i < NR_STRIPES; ++i)
+    lock_release (&pool->stripe[i].lock);
+}
+
 static uint32_t
 entry_load (const uint32_t *entry)
 {
@@ -48,18 +64,33 @@ frame_entries (struct volume *volume, uint32_t frame)
   return arena_frame (&volume->pool->arena, frame);
 }
 
+/* The frame of the directory of the page; 0: it has none. */
+static uint32_t
+find_directory (struct volume *volume, uint64_t page)
+{
+  const uint32_t root = entry_load (&volume->image->root[ROOT_INDEX (page)]);
+
+  return root ? entry_load (
+                    &frame_entries (volume, root)[DIRECTORY_INDEX (page)])
+              : 0;
+}
+
 /* The directory entry that names the leaf of the page; NULL: no directory. */
 static uint32_t *
 find_entry (struct volume *volume, uint64_t page)
 {
-  uint32_t frame = entry_load (&volume->image->root[ROOT_INDEX (page)]);
+  const uint32_t directory = find_directory (volume, page);
 
-  if (frame == 0)
-    return NULL;
-  frame = entry_load (&frame_entries (volume, frame)[DIRECTORY_INDEX (page)]);
-  if (frame == 0)
-    return NULL;
-  return &frame_entries (volume, frame)[LEAF_INDEX (page)];
+  return directory ? &frame_entries (volume, directory)[LEAF_INDEX (page)]
+                   : NULL;
+}
+
+/* Leaves of different stripes share a directory, hence atomic. */
+static void
+count_leaf (struct volume *volume, uint32_t directory, int sign)
+{
+  __atomic_fetch_add (&volume->pool->frames.words[directory], sign,
+                      __ATOMIC_RELAXED);
 }
 
 /* The frame that an upper-level entry names, made if there is none; 0: no
@@ -75,6 +106,7 @@ upper_frame (struct volume *volume, uint32_t *entry)
   frame = frame_take (frames);
   if (frame == 0)
     return 0;
+  frames->words[frame] = 0;
   if (!__atomic_compare_exchange_n (entry, &expected, frame, false,
                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     frame_drop (frames, frame); /* another stripe's owner was faster */
@@ -88,25 +120,26 @@ upper_frame (struct volume *volume, uint32_t *entry)
 static uint64_t *
 make_leaf_locked (struct volume *volume, uint32_t page)
 {
-  uint32_t frame =
-      upper_frame (volume, &volume->image->root[ROOT_INDEX (page)]);
-  uint32_t *entry;
+  struct frames *frames = &volume->pool->frames;
+  uint32_t root, directory, leaf;
 
-  if (frame == 0)
+  root = upper_frame (volume, &volume->image->root[ROOT_INDEX (page)]);
+  if (root == 0)
     return NULL;
-  frame = upper_frame (
-      volume, &frame_entries (volume, frame)[DIRECTORY_INDEX (page)]);
-  if (frame == 0)
+  directory = upper_frame (
+      volume, &frame_entries (volume, root)[DIRECTORY_INDEX (page)]);
+  if (directory == 0)
+    return NULL;
+  leaf = frame_take (frames);
+  if (leaf == 0)
     return NULL;
 
-  entry = &frame_entries (volume, frame)[LEAF_INDEX (page)];
-  frame = frame_take (&volume->pool->frames);
-  if (frame == 0)
-    return NULL;
-  volume->pool->frames.words[frame] = 0;
+  frames->words[leaf] = 0;
+  count_leaf (volume, directory, 1);
   atomic_fetch_add (&volume->frames, 1);
-  __atomic_store_n (entry, frame, __ATOMIC_RELEASE);
-  return arena_frame (&volume->pool->arena, frame);
+  __atomic_store_n (&frame_entries (volume, directory)[LEAF_INDEX (page)],
+                    leaf, __ATOMIC_RELEASE);
+  return arena_frame (frames->arena, leaf);
 }
 
 uint64_t *
@@ -175,32 +208,127 @@ table_emptied_locked (struct volume *volume, uint32_t page, unsigned n)
   frames->words[frame] -= n;
   if (frames->words[frame] == 0) {
     __atomic_store_n (entry, 0, __ATOMIC_RELEASE);
+    count_leaf (volume, find_directory (volume, page), -1);
     atomic_fetch_sub (&volume->frames, 1);
     frame_drop (frames, frame);
   }
+}
+
+/* To the next leaf of the same directory, or to where that ends.  True: there
+ * is a leaf at *page. */
+static bool
+skip_in_directory_locked (struct volume *volume, uint64_t *page)
+{
+  const uint64_t next = (*page / DIRECTORY_PAGES + 1) * DIRECTORY_PAGES;
+
+  if (entry_load (&volume->image->root[ROOT_INDEX (*page)]) == 0) {
+    *page = (*page / ROOT_PAGES + 1) * ROOT_PAGES;
+    return false;
+  }
+  if (find_directory (volume, *page) == 0) {
+    *page = next;
+    return false;
+  }
+  while (*page < next) {
+    if (entry_load (find_entry (volume, *page)))
+      return true;
+    *page = (*page / VMSWAP_LEAF_WORDS + 1) * VMSWAP_LEAF_WORDS;
+  }
+  return false;
+}
+
+uint64_t
+table_skip_holes_locked (struct volume *volume, uint64_t page, uint64_t end)
+{
+  while (page < end)
+    if (skip_in_directory_locked (volume, &page))
+      return page < end ? page : end;
+  return end;
 }
 
 uint64_t
 table_skip_holes (struct volume *volume, uint64_t page, uint64_t end)
 {
   while (page < end) {
-    uint32_t frame = entry_load (&volume->image->root[ROOT_INDEX (page)]);
-
-    if (frame == 0) {
-      page = (page / ROOT_PAGES + 1) * ROOT_PAGES;
-      continue;
-    }
-    frame =
-        entry_load (&frame_entries (volume, frame)[DIRECTORY_INDEX (page)]);
-    if (frame == 0) {
-      page = (page / DIRECTORY_PAGES + 1) * DIRECTORY_PAGES;
-      continue;
-    }
-    if (entry_load (&frame_entries (volume, frame)[LEAF_INDEX (page)]))
-      return page;
-    page = (page / VMSWAP_LEAF_WORDS + 1) * VMSWAP_LEAF_WORDS;
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+    if (skip_in_directory_locked (volume, &page))
+      return page < end ? page : end;
   }
   return end;
+}
+
+/* Calls fn for every directory entry of the roots. */
+static uint32_t
+each_directory (struct volume *volume,
+                uint32_t (*fn) (struct volume *volume, uint32_t *entry))
+{
+  uint32_t r = 0;
+
+  for (unsigned i = 0; i < VMSWAP_VOLUME_ROOTS && r == 0; ++i) {
+    const uint32_t root = entry_load (&volume->image->root[i]);
+
+    for (unsigned d = 0; root && d < VMSWAP_DIRECTORY_ENTRIES && r == 0; ++d) {
+      uint32_t *entry = &frame_entries (volume, root)[d];
+
+      if (entry_load (entry))
+        r = fn (volume, entry);
+    }
+  }
+  return r;
+}
+
+static uint32_t
+miscounted (struct volume *volume, uint32_t *entry)
+{
+  const uint32_t *leaves = frame_entries (volume, *entry);
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < VMSWAP_DIRECTORY_ENTRIES; ++i)
+    n += leaves[i] != 0;
+  return n == volume->pool->frames.words[*entry] ? 0 : *entry;
+}
+
+uint32_t
+table_miscounted_locked (struct volume *volume)
+{
+  return each_directory (volume, miscounted);
+}
+
+static uint32_t
+is_bare (struct volume *volume, uint32_t *entry)
+{
+  return __atomic_load_n (&volume->pool->frames.words[entry_load (entry)],
+                          __ATOMIC_RELAXED) == 0;
+}
+
+static uint32_t
+drop_if_bare (struct volume *volume, uint32_t *entry)
+{
+  const uint32_t directory = *entry;
+
+  if (is_bare (volume, entry)) {
+    __atomic_store_n (entry, 0, __ATOMIC_RELEASE);
+    atomic_fetch_sub (&volume->frames, 1);
+    frame_drop (&volume->pool->frames, directory);
+  }
+  return 0;
+}
+
+void
+table_prune (struct volume *volume)
+{
+  bool bare;
+
+  {
+    /* Any stripe lock keeps the directories in place. */
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, 0));
+    bare = each_directory (volume, is_bare) != 0;
+  }
+  if (!bare)
+    return;
+  stripes_lock_all (volume->pool);
+  each_directory (volume, drop_if_bare);
+  stripes_unlock_all (volume->pool);
 }
 
 void

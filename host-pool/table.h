@@ -4,8 +4,8 @@
  *
  * Locking: a stripe lock guards all the words of a leaf, its count of words
  * and the directory entry that names it.  Roots and directories are made with
- * a compare-and-swap and stay until the volume goes, so they may be walked
- * without a lock. */
+ * a compare-and-swap under any stripe lock, and freed under all of them, so
+ * whoever holds one may walk them. */
 
 #ifndef VMSWAP_TABLE_H
 #define VMSWAP_TABLE_H
@@ -37,7 +37,22 @@ extern uint64_t *table_leaf_locked (struct volume *volume, uint32_t page);
 extern void table_emptied_locked (struct volume *volume, uint32_t page,
                                   unsigned n);
 
+/* -- all stripe locks must be held ---------------------------------------- */
+
+/* See table_skip_holes. */
+extern uint64_t table_skip_holes_locked (struct volume *volume, uint64_t page,
+                                         uint64_t end);
+
+/* 0, or the frame of a directory whose count of leaves is wrong. */
+extern uint32_t table_miscounted_locked (struct volume *volume);
+
 /* ------------------------------------------------------------------------- */
+
+extern void stripes_lock_all (struct pool *pool);
+extern void stripes_unlock_all (struct pool *pool);
+
+/* Frees the directories that have no leaves left. */
+extern void table_prune (struct volume *volume);
 
 /* The first page >= page that might have a word, skipping what has no
  * leaves; end if there is none below it. */

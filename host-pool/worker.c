@@ -42,7 +42,7 @@ workers_create (struct workers *workers, struct arena *arena,
     worker->codec_state = at + POOL_PAGE_SIZE + BLOB_BUFFER;
     at += POOL_PAGE_SIZE + BLOB_BUFFER + state;
   }
-  atomic_store (&workers->free, UINT64_MAX);
+  atomic_store (&workers->free, WORKERS_ALL_FREE);
   atomic_store (&workers->epoch, 1);
   lock_init (&workers->lock, LOCK_WORKERS);
   lock_cond_init (&workers->cond);
@@ -62,13 +62,13 @@ workers_destroy (struct workers *workers)
 static struct worker *
 worker_try (struct workers *workers)
 {
-  uint64_t mask = atomic_load (&workers->free);
+  uint32_t mask = atomic_load (&workers->free);
 
   /* The lowest first, so that few are ever touched. */
   while (mask)
     if (atomic_compare_exchange_weak (&workers->free, &mask,
                                       mask & (mask - 1)))
-      return &workers->worker[__builtin_ctzll (mask)];
+      return &workers->worker[__builtin_ctz (mask)];
   return NULL;
 }
 
@@ -91,7 +91,7 @@ worker_get (struct workers *workers)
 void
 worker_put (struct workers *workers, struct worker *worker)
 {
-  atomic_fetch_or (&workers->free, UINT64_C (1) << worker->index);
+  atomic_fetch_or (&workers->free, UINT32_C (1) << worker->index);
   if (atomic_load (&workers->waiting)) {
     lock_acquire (&workers->lock);
     pthread_cond_signal (&workers->cond);

@@ -19,7 +19,8 @@
 #include "arena.h"
 #include "lock.h"
 
-#define NR_WORKERS 64
+#define NR_WORKERS 32
+#define WORKERS_ALL_FREE UINT32_MAX
 
 struct worker {
   _Atomic uint64_t epoch; /* 0: not looking at blobs */
@@ -30,7 +31,7 @@ struct worker {
 } __attribute__ ((aligned (64)));
 
 struct workers {
-  _Atomic uint64_t free; /* bit i: worker i is free */
+  _Atomic uint32_t free; /* bit i: worker i is free */
   _Atomic uint64_t epoch;
   _Atomic uint32_t waiting;
   struct lock lock; /* for threads that wait, on cond */

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Memory that went bad: a read of such a page is refused, all other pages are
+ * right, and neither the cleaner nor pool_check falls over it. */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "table.h"
+#include "unit.h"
+#include "word.h"
+
+#define PAGES 4000
+
+static uint64_t
+word_of (struct volume *volume, uint32_t page)
+{
+  struct lock *stripe = lock_acquire (table_stripe (volume, page));
+  const uint64_t word = table_get_locked (volume, page);
+
+  lock_release (stripe);
+  return word;
+}
+
+static uint8_t *
+blob_of (struct volume *volume, uint32_t page)
+{
+  const struct place at = word_place (word_of (volume, page));
+
+  return arena_segment (&volume->pool->arena, at.segment) + at.offset;
+}
+
+static void
+fill (struct volume *volume, uint32_t first, uint32_t step)
+{
+  uint8_t page[POOL_PAGE_SIZE];
+
+  for (uint32_t i = first; i < PAGES; i += step) {
+    unit_page (page, i);
+    CHECK (volume_write (volume, page, sizeof page,
+                         (uint64_t) i * POOL_PAGE_SIZE) == 0);
+  }
+}
+
+/* Reads all pages; those marked bad must fail, the others must be right. */
+static void
+read_all (struct volume *volume, const bool *bad)
+{
+  uint8_t page[POOL_PAGE_SIZE], expected[POOL_PAGE_SIZE];
+
+  for (uint32_t i = 0; i < PAGES; ++i) {
+    unit_page (expected, i);
+    const int err = volume_read (volume, page, sizeof page,
+                                 (uint64_t) i * POOL_PAGE_SIZE);
+    if (bad && bad[i])
+      CHECK (err == -EIO);
+    else
+      CHECK (err == 0 && memcmp (page, expected, sizeof page) == 0);
+  }
+}
+
+/* Every single bit of a blob, header and data, is covered. */
+static void
+test_every_bit (void)
+{
+  struct pool *pool = unit_pool (32);
+  struct volume *volume = unit_volume (pool, "bits", PAGES * 4096ul);
+  uint8_t page[POOL_PAGE_SIZE];
+  unsigned refused = 0;
+
+  fill (volume, 0, 1);
+  uint8_t *blob = blob_of (volume, 7);
+  const uint32_t length = word_length (word_of (volume, 7));
+  const uint32_t bits = 8 * (VMSWAP_BLOB_HEADER_SIZE + length);
+  uint8_t expected[POOL_PAGE_SIZE];
+
+  unit_page (expected, 7);
+  for (uint32_t bit = 0; bit < bits; ++bit) {
+    blob[bit / 8] ^= 1 << bit % 8;
+    const int err = volume_read (volume, page, sizeof page, 7 * 4096);
+    /* A few bits of an LZ4 stream do not matter to what comes out. */
+    CHECK (err == -EIO || memcmp (page, expected, sizeof page) == 0);
+    refused += err == -EIO;
+    blob[bit / 8] ^= 1 << bit % 8;
+  }
+  CHECK (refused > bits * 9 / 10);
+  read_all (volume, NULL);
+  struct pool_stats stats;
+  pool_get_stats (pool, &stats);
+  CHECK (stats.bad_pages == refused);
+  pool_destroy (pool);
+}
+
+static void
+test_every_bit_of_a_word (void)
+{
+  struct pool *pool = unit_pool (32);
+  struct volume *volume = unit_volume (pool, "word", PAGES * 4096ul);
+  uint8_t page[POOL_PAGE_SIZE], expected[POOL_PAGE_SIZE];
+
+  fill (volume, 0, 1);
+  unit_page (expected, 9);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    uint64_t *leaf = table_leaf_locked (volume, 9);
+
+    leaf[9] ^= UINT64_C (1) << bit;
+    const int err = volume_read (volume, page, sizeof page, 9 * 4096);
+    /* Turning the tag into "fill" or "empty" is beyond a read's notice;
+     * pool_check sees it. */
+    if (bit >= VMSWAP_WORD_TAG_BITS)
+      CHECK (err == -EIO);
+    char report[200];
+    CHECK (pool_check (pool, true, report, sizeof report) == -EUCLEAN);
+    CHECK (report[0]);
+    leaf[9] ^= UINT64_C (1) << bit;
+  }
+  unit_check_pool (pool);
+  pool_destroy (pool);
+}
+
+/* Damages a header in a segment that is worth cleaning: the segment is
+ * quarantined, its other pages stay readable, and it is freed when its last
+ * page goes. */
+static void
+test_cleaner (void)
+{
+  struct pool *pool = unit_pool (32);
+  struct volume *volume = unit_volume (pool, "web1", PAGES * 4096ul);
+  struct pool_stats stats;
+  bool bad[PAGES] = { false };
+
+  fill (volume, 0, 1);
+  lanes_seal (&pool->lanes);
+  fill (volume, 0, 2); /* half of every segment is dead now */
+  bad[1] = true;
+  blob_of (volume, 1)[6] ^= 0xff; /* its length */
+  CHECK (pool_compact (pool) == 0);
+  pool_get_stats (pool, &stats);
+  CHECK (stats.quarantined == 1 && stats.segments_cleaned > 3);
+  read_all (volume, bad);
+
+  char report[200];
+  CHECK (pool_check (pool, false, report, sizeof report) == -EUCLEAN);
+  CHECK (strstr (report, "web1 page 1"));
+
+  CHECK (volume_trim (volume, volume_size (volume), 0) == 0);
+  CHECK (pool_compact (pool) == 0);
+  unit_check_pool (pool);
+  pool_get_stats (pool, &stats);
+  CHECK (stats.segment_bytes == 0);
+  pool_destroy (pool);
+}
+
+/* A partial write to a bad page must not make it look good. */
+static void
+test_partial_write (void)
+{
+  struct pool *pool = unit_pool (32);
+  struct volume *volume = unit_volume (pool, "part", PAGES * 4096ul);
+  uint8_t page[POOL_PAGE_SIZE];
+
+  fill (volume, 0, 1);
+  blob_of (volume, 3)[20] ^= 0x10;
+  CHECK (volume_write (volume, "x", 1, 3 * 4096 + 5) == -EIO);
+  CHECK (volume_zero (volume, 100, 3 * 4096) == -EIO);
+  CHECK (volume_read (volume, page, 1, 3 * 4096) == -EIO);
+  /* A whole page heals it. */
+  unit_page (page, 3);
+  CHECK (volume_write (volume, page, sizeof page, 3 * 4096) == 0);
+  read_all (volume, NULL);
+  pool_destroy (pool);
+}
+
+int
+main (void)
+{
+  test_every_bit ();
+  test_every_bit_of_a_word ();
+  test_cleaner ();
+  test_partial_write ();
+  return 0;
+}
