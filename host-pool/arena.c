@@ -74,6 +74,7 @@ arena_alloc (struct arena *arena, uint64_t size)
     arena_uncharge (arena, size);
     return NULL;
   }
+  madvise (p, size, MADV_DONTDUMP); /* workers hold guests' pages */
   *table = (struct arena_table) { .at = p, .size = size };
   return p;
 }
