@@ -8,7 +8,7 @@
  * the expense of the slack.  Half of the slack is never used up: below that,
  * cleaning would copy a segment for every few pages written.
  *
- * Owns pool->tight.  It is weighed every 64 KiB of a segment and, once set,
+ * Owns pool->tight.  It is weighed every 16 KiB of a segment and, once set,
  * after every change: a pool overshoots by little.  No lock. */
 
 #include <config.h>

@@ -14,7 +14,7 @@
 #include "table.h"
 
 #define RUN 64          /* page words looked up under one lock */
-#define TALLY_EVERY 256 /* pages of a long write after which it is counted */
+#define TALLY_EVERY 16 /* pages of a long write after which it is counted */
 
 /* A request, cut: a part of a page, whole pages, a part of a page.  Any of
  * them may be missing. */

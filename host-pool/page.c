@@ -24,7 +24,7 @@
 #include "word.h"
 
 /* Bytes of a segment after which writers look at how full the pool is. */
-#define WEIGH_EVERY (64u << 10)
+#define WEIGH_EVERY (16u << 10)
 
 /* Is the page one 32-bit value repeated? */
 static bool
@@ -93,8 +93,7 @@ place (struct volume *volume, struct worker *worker, uint32_t page,
   memcpy (arena_segment (&pool->arena, at.segment) + at.offset, worker->blob,
           VMSWAP_BLOB_HEADER_SIZE + length);
   *word = word_moved (*word, at);
-  if (at.offset / WEIGH_EVERY !=
-      (at.offset + blob_size (length)) / WEIGH_EVERY)
+  if (at.offset % WEIGH_EVERY < blob_size (length))
     pool_weigh (pool);
   return 0;
 }

@@ -83,12 +83,19 @@ int
 pool_reclaim (struct pool *pool, enum reclaim_need need)
 {
   unsigned waits = 0;
+  bool sealed = false;
   int err;
 
   while (!satisfied (pool, need)) {
     err = cleaner_step (pool, CLEAN_FORCED);
     if (err == 0)
       continue;
+    /* In a small pool, what is worth cleaning may be in the open segments. */
+    if (err == -ENOENT && !sealed) {
+      lanes_seal (&pool->lanes);
+      sealed = true;
+      continue;
+    }
     /* Nothing to clean, or no room to clean into, or busy: only segments on
      * their way out, or writers about to finish, can change that. */
     if (err != -EAGAIN && limbo_is_empty (pool))
