@@ -68,14 +68,14 @@ arena_alloc (struct arena *arena, uint64_t size)
   size = round_up_page (size);
   if (arena_denied (arena) || !arena_charge (arena, size))
     return NULL;
-  p = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-            -1, 0);
+  p = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+            0);
   if (p == MAP_FAILED) {
     arena_uncharge (arena, size);
     return NULL;
   }
   madvise (p, size, MADV_DONTDUMP); /* workers hold guests' pages */
-  *table = (struct arena_table) { .at = p, .size = size };
+  *table = (struct arena_table){ .at = p, .size = size };
   return p;
 }
 
@@ -120,8 +120,8 @@ arena_punch (struct arena *arena, void *at, uint64_t length)
 {
   const off_t offset = (uint8_t *) at - arena->base;
 
-  if (fallocate (arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                 offset, length) == -1)
+  if (fallocate (arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                 length) == -1)
     madvise (at, length, MADV_REMOVE);
 }
 
@@ -198,7 +198,7 @@ arena_create (struct arena *arena, const struct pool_config *config)
   struct vmswap_image_super super = { .next_birth = 1 };
   int err;
 
-  *arena = (struct arena) {
+  *arena = (struct arena){
     .fd = -1,
     .limit = config->limit,
     .deny = config->deny,
@@ -239,5 +239,5 @@ arena_destroy (struct arena *arena)
     munmap (arena->base, arena->image_size);
     close (arena->fd);
   }
-  *arena = (struct arena) { .fd = -1 };
+  *arena = (struct arena){ .fd = -1 };
 }

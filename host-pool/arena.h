@@ -45,8 +45,7 @@ struct arena {
 
 /* Makes the mapping and writes the superblock.  The fixed part (superblock,
  * volume and segment tables) is charged and backed by memory. */
-extern int arena_create (struct arena *arena,
-                         const struct pool_config *config);
+extern int arena_create (struct arena *arena, const struct pool_config *config);
 extern void arena_destroy (struct arena *arena);
 
 /* Does the test hook refuse this acquisition of memory? */

@@ -40,8 +40,7 @@ uint64_t
 pool_capacity (struct pool *pool)
 {
   const uint64_t taken = pool->fixed_bytes + table_bytes (pool);
-  const uint64_t kept = SEGMENT_RESERVE * POOL_SEGMENT_SIZE +
-                        pool_slack (pool);
+  const uint64_t kept = SEGMENT_RESERVE * POOL_SEGMENT_SIZE + pool_slack (pool);
   uint64_t room = pool->arena.limit > taken ? pool->arena.limit - taken : 0;
 
   room -= room % POOL_SEGMENT_SIZE; /* segments are taken whole */

@@ -27,7 +27,7 @@ struct check {
   struct segment_sum {
     uint32_t bytes; /* of blobs that page words name */
     uint32_t blobs;
-  } *segment;
+  } * segment;
   uint64_t frames; /* that page tables use */
   struct tally sum;
 };
@@ -60,8 +60,7 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
   const uint32_t size = blob_size (word_length (word));
   uint8_t data[POOL_PAGE_SIZE];
 
-  if (at.segment >= pool->segments.nr ||
-      at.offset + size > POOL_SEGMENT_SIZE)
+  if (at.segment >= pool->segments.nr || at.offset + size > POOL_SEGMENT_SIZE)
     return broken (check, "%s page %u: its blob lies outside the arena",
                    volume_name (volume), page);
   switch (segment_state (&pool->segments, at.segment)) {
@@ -192,9 +191,8 @@ check_chain (struct check *check, uint32_t segment)
 
   while (offset + VMSWAP_BLOB_HEADER_SIZE <= used) {
     const struct blob blob = blob_unpack (base + offset);
-    struct volume *volume = blob.volume < POOL_MAX_VOLUMES
-                                ? pool->volume[blob.volume]
-                                : NULL;
+    struct volume *volume =
+        blob.volume < POOL_MAX_VOLUMES ? pool->volume[blob.volume] : NULL;
     uint64_t word = 0;
 
     if (volume && blob.page < volume->size / POOL_PAGE_SIZE)

@@ -56,8 +56,7 @@ cleaner_create (struct pool *pool)
   struct cleaner *cleaner = &pool->cleaner;
 
   lock_init (&cleaner->lock, LOCK_CLEANER);
-  cleaner->memory =
-      arena_alloc (&pool->arena, sizeof (struct cleaner_memory));
+  cleaner->memory = arena_alloc (&pool->arena, sizeof (struct cleaner_memory));
   return cleaner->memory ? 0 : -ENOMEM;
 }
 
@@ -133,7 +132,7 @@ scan_segments (struct pool *pool, enum clean_effort effort, struct scan *scan)
     scan->sealed += POOL_SEGMENT_SIZE;
     scan->live += live;
     scan->dead += used - live;
-    consider (scan, (struct candidate) {
+    consider (scan, (struct candidate){
                         i, score_of (effort, live, used, now - birth) });
   }
 }
@@ -206,10 +205,10 @@ live_word (struct pool *pool, const struct blob *blob, struct place at,
   uint64_t word;
   struct place named;
 
-  *volume = blob->volume < POOL_MAX_VOLUMES
-                ? __atomic_load_n (&pool->volume[blob->volume],
-                                   __ATOMIC_ACQUIRE)
-                : NULL;
+  *volume =
+      blob->volume < POOL_MAX_VOLUMES
+          ? __atomic_load_n (&pool->volume[blob->volume], __ATOMIC_ACQUIRE)
+          : NULL;
   if (!*volume || blob->page >= (*volume)->size / POOL_PAGE_SIZE)
     return 0;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (*volume, blob->page));

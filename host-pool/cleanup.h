@@ -20,8 +20,8 @@ cleanup_lock (struct lock **lock)
 #define CLEANUP_CAT(a, b) CLEANUP_CAT_ (a, b)
 
 /* Takes the lock here and gives it back where the enclosing block ends. */
-#define ACQUIRE_LOCK_FOR_CURRENT_SCOPE(l)                                     \
-  __attribute__ ((cleanup (cleanup_lock))) struct lock *CLEANUP_CAT (         \
+#define ACQUIRE_LOCK_FOR_CURRENT_SCOPE(l)                                      \
+  __attribute__ ((cleanup (cleanup_lock))) struct lock *CLEANUP_CAT (          \
       scope_lock_, __COUNTER__) = lock_acquire (l)
 
 #endif /* VMSWAP_CLEANUP_H */

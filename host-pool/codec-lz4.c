@@ -12,8 +12,8 @@
 #include "pool.h"
 #include "vmswap-image.h"
 
-_Static_assert (LZ4_COMPRESSBOUND (POOL_PAGE_SIZE) <= CODEC_MAX_OUTPUT,
-                "a page that does not compress must fit the output");
+_Static_assert(LZ4_COMPRESSBOUND (POOL_PAGE_SIZE) <= CODEC_MAX_OUTPUT,
+               "a page that does not compress must fit the output");
 
 static size_t
 lz4_compress (void *state, const void *page, void *out)

@@ -14,8 +14,8 @@ struct extent_walk {
   volume_extent_fn *fn;
   void *opaque;
   uint64_t end;  /* of the request, bytes */
-  uint64_t at;         /* all before this was reported */
-  uint64_t upto;       /* the open extent ends here (page aligned) */
+  uint64_t at;   /* all before this was reported */
+  uint64_t upto; /* the open extent ends here (page aligned) */
   enum volume_extent kind;
 };
 

@@ -27,7 +27,7 @@ frames_create (struct frames *frames, struct arena *arena)
 {
   const uint64_t bitmap = (uint64_t) (arena->nr_frames + 63) / 64 * 8;
 
-  *frames = (struct frames) { .arena = arena, .nr = arena->nr_frames };
+  *frames = (struct frames){ .arena = arena, .nr = arena->nr_frames };
   lock_init (&frames->lock, LOCK_FRAMES);
   frames->taken = arena_alloc (arena, bitmap);
   frames->backed = arena_alloc (arena, bitmap);
@@ -68,7 +68,7 @@ first_run (uint64_t bits, unsigned *start)
   unsigned n = 0;
 
   *start = __builtin_ctzll (bits);
-  while (n < FRAMES_BATCH && *start + n < WORD_BITS && bits >> (*start + n) & 1)
+  while (n<FRAMES_BATCH && * start + n<WORD_BITS && bits> > (*start + n) & 1)
     n++;
   return n;
 }

@@ -44,8 +44,8 @@ struct tally {
 struct volume {
   struct pool *pool;
   struct vmswap_image_volume *image;
-  uint32_t id;   /* index in the image's table */
-  uint64_t size; /* bytes */
+  uint32_t id;             /* index in the image's table */
+  uint64_t size;           /* bytes */
   _Atomic uint32_t frames; /* roots, directories and leaves it has */
   struct counters counters;
 };
@@ -70,7 +70,7 @@ struct cleaner_memory; /* cleaner.c */
 struct cleaner {
   struct lock lock; /* one cleaner at a time; also the next three fields */
   struct cleaner_memory *memory;
-  unsigned nr_victims; /* left of the last scan */
+  unsigned nr_victims;      /* left of the last scan */
   enum clean_effort effort; /* of the last scan */
   _Atomic uint64_t cleaned, moved, quarantined;
 };

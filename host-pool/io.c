@@ -13,7 +13,7 @@
 #include "internal.h"
 #include "table.h"
 
-#define RUN 64          /* page words looked up under one lock */
+#define RUN 64         /* page words looked up under one lock */
 #define TALLY_EVERY 16 /* pages of a long write after which it is counted */
 
 /* A request, cut: a part of a page, whole pages, a part of a page.  Any of
@@ -115,8 +115,8 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
   cut = cut_request (length, offset);
   worker = worker_get (workers);
   if (cut.head_length)
-    err = partial_read (volume, worker, &tally, cut.head_page,
-                        cut.head_offset, cut.head_length, to);
+    err = partial_read (volume, worker, &tally, cut.head_page, cut.head_offset,
+                        cut.head_length, to);
   to += cut.head_length;
   if (!err && cut.first < cut.end)
     err = read_pages (volume, worker, &tally, cut.first, cut.end, to);
@@ -131,8 +131,8 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
 
 /* Writes a request; with from NULL, zeroes: whole pages are dropped. */
 static int
-write_parts (struct volume *volume, struct worker *worker,
-             struct tally *tally, const struct cut *cut, const uint8_t *from)
+write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
+             const struct cut *cut, const uint8_t *from)
 {
   int err = 0;
 
@@ -153,7 +153,7 @@ write_parts (struct volume *volume, struct worker *worker,
       from += POOL_PAGE_SIZE;
       if (page % TALLY_EVERY == TALLY_EVERY - 1) {
         tally_apply (volume, tally);
-        *tally = (struct tally) { 0 };
+        *tally = (struct tally){ 0 };
       }
     }
   if (!err && cut->tail_length) {
@@ -177,8 +177,8 @@ trim_parts (struct volume *volume, struct worker *worker, struct tally *tally,
     partial_write (volume, worker, tally, cut->head_page, cut->head_offset,
                    cut->head_length, NULL);
   if (cut->tail_length)
-    partial_write (volume, worker, tally, cut->tail_page, 0,
-                   cut->tail_length, NULL);
+    partial_write (volume, worker, tally, cut->tail_page, 0, cut->tail_length,
+                   NULL);
   return 0;
 }
 

@@ -73,7 +73,7 @@ reserve_locked (struct lanes *lanes, struct lane *lane, uint32_t bytes,
 {
   if (lane->segment == SEGMENT_NONE || bytes > POOL_SEGMENT_SIZE - lane->head)
     return false;
-  *ret = (struct place) { .segment = lane->segment, .offset = lane->head };
+  *ret = (struct place){ .segment = lane->segment, .offset = lane->head };
   lane->head += bytes;
   atomic_store_explicit (
       &lane->appended,
@@ -170,8 +170,8 @@ lanes_appended (struct lanes *lanes)
   uint64_t sum = 0;
 
   for (unsigned i = 0; i < lanes->nr; ++i)
-    sum += atomic_load_explicit (&lanes->lane[i].appended,
-                                 memory_order_relaxed);
+    sum +=
+        atomic_load_explicit (&lanes->lane[i].appended, memory_order_relaxed);
   return sum;
 }
 

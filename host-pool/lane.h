@@ -18,8 +18,8 @@
 
 struct lane {
   struct lock lock;
-  uint32_t segment; /* SEGMENT_NONE: none is open */
-  uint32_t head;    /* where the next blob goes */
+  uint32_t segment;          /* SEGMENT_NONE: none is open */
+  uint32_t head;             /* where the next blob goes */
   _Atomic uint64_t appended; /* bytes, ever */
 } __attribute__ ((aligned (64)));
 

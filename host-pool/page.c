@@ -66,7 +66,7 @@ encode (struct volume *volume, struct worker *worker, uint32_t page,
   }
   blob.length = length;
   blob_pack (worker->blob, &blob);
-  return word_blob ((struct place) { 0, 0 }, length, print);
+  return word_blob ((struct place){ 0, 0 }, length, print);
 }
 
 /* Puts the blob in worker->blob into a segment and completes the word. */
@@ -222,8 +222,8 @@ decode_blob (struct volume *volume, uint32_t page, uint64_t word, void *data)
   const struct blob blob = blob_unpack (from);
   const struct codec *codec = codec_by_id (blob.codec);
 
-  if (blob.volume != volume->id || blob.page != page ||
-      blob.length != length || !codec)
+  if (blob.volume != volume->id || blob.page != page || blob.length != length ||
+      !codec)
     return -EIO;
   if (codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, length, data) != 0)
     return -EIO;

@@ -37,9 +37,8 @@ fetch (struct volume *volume, struct worker *worker, uint32_t page,
 }
 
 int
-partial_read (struct volume *volume, struct worker *worker,
-              struct tally *tally, uint32_t page, unsigned offset,
-              unsigned length, void *data)
+partial_read (struct volume *volume, struct worker *worker, struct tally *tally,
+              uint32_t page, unsigned offset, unsigned length, void *data)
 {
   struct expected ignored;
   const int err = fetch (volume, worker, page, &ignored);

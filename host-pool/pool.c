@@ -39,8 +39,7 @@ create_parts (struct pool *pool)
 {
   int err;
 
-  err = workers_create (&pool->workers, &pool->arena,
-                        pool->codec->state_size);
+  err = workers_create (&pool->workers, &pool->arena, pool->codec->state_size);
   if (err)
     return err;
   err = frames_create (&pool->frames, &pool->arena);
@@ -81,7 +80,7 @@ pool_create (const struct pool_config *config, struct pool **ret)
   pool = aligned_alloc (64, (sizeof *pool + 63) & ~(size_t) 63);
   if (!pool)
     return -ENOMEM;
-  *pool = (struct pool) { .codec = codec_by_name (with_defaults.codec) };
+  *pool = (struct pool){ .codec = codec_by_name (with_defaults.codec) };
 
   err = arena_create (&pool->arena, &with_defaults);
   if (err)
@@ -90,8 +89,8 @@ pool_create (const struct pool_config *config, struct pool **ret)
   if (err)
     goto destroy_arena;
   create_locks (pool);
-  pool->fixed_bytes = atomic_load (&pool->arena.used) -
-                      SEGMENT_RESERVE * POOL_SEGMENT_SIZE;
+  pool->fixed_bytes =
+      atomic_load (&pool->arena.used) - SEGMENT_RESERVE * POOL_SEGMENT_SIZE;
   *ret = pool;
   return 0;
 

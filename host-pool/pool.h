@@ -99,13 +99,13 @@ struct pool_stats {
   uint64_t segment_bytes; /* of these: segments that hold or held pages */
   uint64_t free_bytes;    /* of segment_bytes: free, not yet given back */
 
-  uint64_t blob_bytes;  /* live blobs, headers and padding included */
-  uint64_t data_bytes;  /* live compressed bytes alone */
-  uint64_t blob_pages;  /* pages stored as blobs */
-  uint64_t raw_pages;   /* of these: incompressible, stored as they are */
-  uint64_t fill_pages;  /* pages of one repeated value, no blob */
-  uint64_t capacity;    /* blob_bytes at which writes fail with -ENOSPC now */
-  uint64_t volumes;     /* volumes that exist */
+  uint64_t blob_bytes; /* live blobs, headers and padding included */
+  uint64_t data_bytes; /* live compressed bytes alone */
+  uint64_t blob_pages; /* pages stored as blobs */
+  uint64_t raw_pages;  /* of these: incompressible, stored as they are */
+  uint64_t fill_pages; /* pages of one repeated value, no blob */
+  uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now */
+  uint64_t volumes;    /* volumes that exist */
 
   uint64_t pages_written;    /* since the pool was made, from here on */
   uint64_t pages_read;       /* empty pages included */
@@ -160,8 +160,8 @@ extern uint64_t volume_size (const struct volume *volume);
  * fails for lack of room. */
 extern int volume_read (struct volume *volume, void *buf, size_t length,
                         uint64_t offset);
-extern int volume_write (struct volume *volume, const void *buf,
-                         size_t length, uint64_t offset);
+extern int volume_write (struct volume *volume, const void *buf, size_t length,
+                         uint64_t offset);
 extern int volume_zero (struct volume *volume, uint64_t length,
                         uint64_t offset);
 extern int volume_trim (struct volume *volume, uint64_t length,
@@ -174,8 +174,7 @@ enum volume_extent { VOLUME_EXTENT_HOLE, VOLUME_EXTENT_DATA };
 typedef int volume_extent_fn (void *opaque, uint64_t offset, uint64_t length,
                               enum volume_extent kind);
 extern int volume_extents (struct volume *volume, uint64_t length,
-                           uint64_t offset, volume_extent_fn *fn,
-                           void *opaque);
+                           uint64_t offset, volume_extent_fn *fn, void *opaque);
 
 struct volume_stats {
   uint64_t size;          /* virtual size */
@@ -191,8 +190,7 @@ struct volume_stats {
   uint64_t bad_pages;
 };
 
-extern void volume_get_stats (struct volume *volume,
-                              struct volume_stats *ret);
+extern void volume_get_stats (struct volume *volume, struct volume_stats *ret);
 
 /* The names of the codecs, NULL-terminated. */
 extern const char *const *pool_codecs (void);

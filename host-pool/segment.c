@@ -102,7 +102,7 @@ int
 segments_create (struct segments *segments, struct arena *arena,
                  struct workers *workers)
 {
-  *segments = (struct segments) {
+  *segments = (struct segments){
     .arena = arena,
     .workers = workers,
     .nr = arena->nr_segments,
@@ -181,8 +181,8 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
   if (err)
     return err;
   /* Cheap when the memory is there already, as with most warm segments. */
-  err = arena_populate (arena, arena_segment (arena, segment),
-                        POOL_SEGMENT_SIZE);
+  err =
+      arena_populate (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
   if (err) {
     segment_untake (segments, segment);
     return err;
@@ -190,10 +190,10 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   /* Atomic, because the cleaner's scan looks without the lock. */
-  __atomic_store_n (&arena->segments[segment].birth,
-                    __atomic_fetch_add (&arena->super->next_birth, 1,
-                                        __ATOMIC_RELAXED),
-                    __ATOMIC_RELAXED);
+  __atomic_store_n (
+      &arena->segments[segment].birth,
+      __atomic_fetch_add (&arena->super->next_birth, 1, __ATOMIC_RELAXED),
+      __ATOMIC_RELAXED);
   __atomic_store_n (&arena->segments[segment].used, 0, __ATOMIC_RELAXED);
   set_state (segments, segment, VMSWAP_SEGMENT_OPEN);
   atomic_fetch_add_explicit (&segments->taken, 1, memory_order_relaxed);
@@ -222,8 +222,7 @@ retire_if_dead (struct segments *segments, uint32_t segment)
 {
   const enum vmswap_segment_state state = segment_state (segments, segment);
 
-  if ((state == VMSWAP_SEGMENT_SEALED ||
-       state == VMSWAP_SEGMENT_QUARANTINED) &&
+  if ((state == VMSWAP_SEGMENT_SEALED || state == VMSWAP_SEGMENT_QUARANTINED) &&
       atomic_load (&segments->segment[segment].live) == 0)
     segment_retire (segments, segment, state);
 }

@@ -41,9 +41,9 @@ struct segments {
   struct segment *segment;
   struct segment_list warm, cold, reserve, limbo;
   uint32_t nr;
-  uint32_t next_cold;  /* never used so far: this one and those above */
-  uint32_t nr_charged; /* segments that may hold memory */
-  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now */
+  uint32_t next_cold;     /* never used so far: this one and those above */
+  uint32_t nr_charged;    /* segments that may hold memory */
+  uint32_t nr_unbacked;   /* of the reserve: charged, but hold none now */
   _Atomic uint64_t taken; /* how many were taken, ever */
 };
 
@@ -96,8 +96,8 @@ extern uint64_t segments_available (struct segments *segments);
 
 extern uint32_t segments_warm (struct segments *segments);
 
-extern enum vmswap_segment_state
-segment_state (const struct segments *segments, uint32_t segment);
+extern enum vmswap_segment_state segment_state (const struct segments *segments,
+                                                uint32_t segment);
 
 /* Segments from here on were never used. */
 extern uint32_t segments_high (struct segments *segments);

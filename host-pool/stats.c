@@ -8,17 +8,17 @@
 #include "internal.h"
 
 /* Every counter once: what is done to one is done to all. */
-#define FOR_EACH_COUNTER(what)                                                \
-  what (blob_pages) what (raw_pages) what (fill_pages) what (data_bytes)      \
-  what (blob_bytes) what (pages_written) what (pages_read)                    \
-  what (pages_trimmed) what (bad_pages) what (writes_refused)
+#define FOR_EACH_COUNTER(what)                                                 \
+  what (blob_pages) what (raw_pages) what (fill_pages) what (data_bytes)       \
+      what (blob_bytes) what (pages_written) what (pages_read)                 \
+          what (pages_trimmed) what (bad_pages) what (writes_refused)
 
 void
 tally_apply (struct volume *volume, const struct tally *tally)
 {
-#define APPLY(name)                                                           \
-  if (tally->name)                                                            \
-    atomic_fetch_add_explicit (&volume->counters.name, tally->name,           \
+#define APPLY(name)                                                            \
+  if (tally->name)                                                             \
+    atomic_fetch_add_explicit (&volume->counters.name, tally->name,            \
                                memory_order_relaxed);
   FOR_EACH_COUNTER (APPLY)
 #undef APPLY
@@ -30,9 +30,9 @@ tally_apply (struct volume *volume, const struct tally *tally)
 static void
 add_volume (struct tally *sum, struct volume *volume)
 {
-#define ADD(name)                                                             \
-  sum->name += atomic_load_explicit (&volume->counters.name,                  \
-                                     memory_order_relaxed);
+#define ADD(name)                                                              \
+  sum->name +=                                                                 \
+      atomic_load_explicit (&volume->counters.name, memory_order_relaxed);
   FOR_EACH_COUNTER (ADD)
 #undef ADD
 }
@@ -85,7 +85,7 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
         volumes++;
       }
   }
-  *ret = (struct pool_stats) {
+  *ret = (struct pool_stats){
     .limit = pool->arena.limit,
     .used = atomic_load (&pool->arena.used),
     .fixed_bytes = pool->fixed_bytes,
@@ -114,7 +114,7 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
   struct tally sum = { 0 };
 
   add_volume (&sum, volume);
-  *ret = (struct volume_stats) {
+  *ret = (struct volume_stats){
     .size = volume->size,
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,

@@ -28,12 +28,12 @@
 
 /* What the steward saw last. */
 struct watch {
-  uint64_t now;        /* milliseconds */
-  uint64_t window;     /* when this look at the rate of writes began */
-  uint64_t appended;   /* at that time */
-  uint64_t taken;      /* segments, at the last tick */
-  uint64_t busy_at;    /* last time of many writes */
-  uint64_t sealed_at;  /* lanes_appended when lanes were last sealed */
+  uint64_t now;       /* milliseconds */
+  uint64_t window;    /* when this look at the rate of writes began */
+  uint64_t appended;  /* at that time */
+  uint64_t taken;     /* segments, at the last tick */
+  uint64_t busy_at;   /* last time of many writes */
+  uint64_t sealed_at; /* lanes_appended when lanes were last sealed */
 };
 
 static uint64_t

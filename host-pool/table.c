@@ -18,15 +18,15 @@
 #include "table.h"
 
 #define LEAF(page) ((page) / VMSWAP_LEAF_WORDS)
-#define ROOT_INDEX(page)                                                      \
+#define ROOT_INDEX(page)                                                       \
   (LEAF (page) / (VMSWAP_DIRECTORY_ENTRIES * VMSWAP_DIRECTORY_ENTRIES))
-#define DIRECTORY_INDEX(page)                                                 \
+#define DIRECTORY_INDEX(page)                                                  \
   (LEAF (page) / VMSWAP_DIRECTORY_ENTRIES % VMSWAP_DIRECTORY_ENTRIES)
 #define LEAF_INDEX(page) (LEAF (page) % VMSWAP_DIRECTORY_ENTRIES)
 #define WORD_INDEX(page) ((page) % VMSWAP_LEAF_WORDS)
 
 /* Pages that a directory and a root entry cover. */
-#define DIRECTORY_PAGES                                                       \
+#define DIRECTORY_PAGES                                                        \
   ((uint64_t) VMSWAP_LEAF_WORDS * VMSWAP_DIRECTORY_ENTRIES)
 #define ROOT_PAGES (DIRECTORY_PAGES * VMSWAP_DIRECTORY_ENTRIES)
 
@@ -137,8 +137,8 @@ make_leaf_locked (struct volume *volume, uint32_t page)
   frames->words[leaf] = 0;
   count_leaf (volume, directory, 1);
   atomic_fetch_add (&volume->frames, 1);
-  __atomic_store_n (&frame_entries (volume, directory)[LEAF_INDEX (page)],
-                    leaf, __ATOMIC_RELEASE);
+  __atomic_store_n (&frame_entries (volume, directory)[LEAF_INDEX (page)], leaf,
+                    __ATOMIC_RELEASE);
   return arena_frame (frames->arena, leaf);
 }
 

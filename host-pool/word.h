@@ -65,7 +65,7 @@ word_blob (struct place place, uint32_t length, uint64_t fingerprint)
 static inline struct place
 word_place (uint64_t word)
 {
-  return (struct place) {
+  return (struct place){
     .segment = word >> VMSWAP_WORD_SEGMENT_SHIFT &
                WORD_MASK (VMSWAP_WORD_SEGMENT_BITS),
     .offset = (word >> VMSWAP_WORD_OFFSET_SHIFT &
@@ -125,8 +125,7 @@ struct blob {
 static inline void
 blob_pack (void *at, const struct blob *blob)
 {
-  const uint64_t owner = (uint64_t) blob->volume |
-                         (uint64_t) blob->page << 16 |
+  const uint64_t owner = (uint64_t) blob->volume | (uint64_t) blob->page << 16 |
                          (uint64_t) (blob->length - 1) << 48 |
                          (uint64_t) blob->codec << 60;
   const struct vmswap_image_blob image = {
@@ -144,9 +143,8 @@ blob_unpack (const void *at)
   struct vmswap_image_blob image;
 
   memcpy (&image, at, sizeof image);
-  const uint64_t owner =
-      (uint64_t) image.owner_high << 32 | image.owner_low;
-  return (struct blob) {
+  const uint64_t owner = (uint64_t) image.owner_high << 32 | image.owner_low;
+  return (struct blob){
     .volume = owner & 0xffff,
     .page = (uint32_t) (owner >> 16),
     .length = (uint32_t) (owner >> 48 & 0xfff) + 1,

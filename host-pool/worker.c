@@ -66,8 +66,7 @@ worker_try (struct workers *workers)
 
   /* The lowest first, so that few are ever touched. */
   while (mask)
-    if (atomic_compare_exchange_weak (&workers->free, &mask,
-                                      mask & (mask - 1)))
+    if (atomic_compare_exchange_weak (&workers->free, &mask, mask & (mask - 1)))
       return &workers->worker[__builtin_ctz (mask)];
   return NULL;
 }

@@ -50,8 +50,8 @@ read_all (struct volume *volume, const bool *bad)
 
   for (uint32_t i = 0; i < PAGES; ++i) {
     unit_page (expected, i);
-    const int err = volume_read (volume, page, sizeof page,
-                                 (uint64_t) i * POOL_PAGE_SIZE);
+    const int err =
+        volume_read (volume, page, sizeof page, (uint64_t) i * POOL_PAGE_SIZE);
     if (bad && bad[i])
       CHECK (err == -EIO);
     else

@@ -33,7 +33,7 @@ test_states (void)
   CHECK (segments_reap (segments) == 1);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_FREE);
   CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &again) == 0);
-  CHECK (again == s); /* warm ones first */
+  CHECK (again == s);                /* warm ones first */
   segment_seal (segments, again, 0); /* dead when sealed */
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_LIMBO);
   pool_destroy (pool);

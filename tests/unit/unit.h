@@ -11,13 +11,13 @@
 
 #include "internal.h"
 
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      fprintf (stderr, "%s:%d: CHECK (%s) failed\n", __FILE__, __LINE__,      \
-               #condition);                                                   \
-      exit (1);                                                               \
-    }                                                                         \
+#define CHECK(condition)                                                       \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      fprintf (stderr, "%s:%d: CHECK (%s) failed\n", __FILE__, __LINE__,       \
+               #condition);                                                    \
+      exit (1);                                                                \
+    }                                                                          \
   } while (0)
 
 static inline struct pool *

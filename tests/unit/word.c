@@ -27,28 +27,27 @@ test_blob_words (void)
           CHECK (word_place (word).offset == place.offset);
           CHECK (word_length (word) == lengths[l]);
           CHECK (word_is_raw (word) == (lengths[l] == 4096));
-          CHECK (word_fingerprint_matches (word, (uint32_t) prints[p],
-                                           prints[p]));
+          CHECK (
+              word_fingerprint_matches (word, (uint32_t) prints[p], prints[p]));
           /* Any single bit of the fingerprint that is kept counts. */
           for (unsigned bit = 0; bit < 39; ++bit)
-            CHECK (!word_fingerprint_matches (
-                word, (uint32_t) prints[p],
-                prints[p] ^ UINT64_C (1) << bit));
+            CHECK (!word_fingerprint_matches (word, (uint32_t) prints[p],
+                                              prints[p] ^ UINT64_C (1) << bit));
         }
 }
 
 static void
 test_moved (void)
 {
-  const uint64_t word = word_blob ((struct place) { 7, 128 }, 1234,
-                                   UINT64_C (0xabcdef0123456789));
+  const uint64_t word =
+      word_blob ((struct place){ 7, 128 }, 1234, UINT64_C (0xabcdef0123456789));
   const struct place to = { (1u << 24) - 1, POOL_SEGMENT_SIZE - 4 };
   const uint64_t moved = word_moved (word, to);
 
   CHECK (word_place (moved).segment == to.segment);
   CHECK (word_place (moved).offset == to.offset);
   CHECK (word_length (moved) == 1234);
-  CHECK (word_moved (moved, (struct place) { 7, 128 }) == word);
+  CHECK (word_moved (moved, (struct place){ 7, 128 }) == word);
 }
 
 static void

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Exports and the pool in words. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "describe.h"
+#include "human.h"
+
+const char *
+describe_volume (struct volume *volume, bool has_header,
+                 struct description *ret)
+{
+  struct volume_stats stats;
+  struct human size, swapped, ram;
+  uint64_t pages;
+
+  volume_get_stats (volume, &stats);
+  pages = stats.blob_pages + stats.fill_pages;
+  human_size (&size, stats.size);
+  if (pages <= has_header)
+    snprintf (ret->text, sizeof ret->text, "vmswap %s %s: empty",
+              volume_name (volume), size.text);
+  else
+    snprintf (ret->text, sizeof ret->text,
+              "vmswap %s %s: %s swapped in %s of RAM", volume_name (volume),
+              size.text, human_size (&swapped, pages * POOL_PAGE_SIZE),
+              human_size (&ram, stats.blob_bytes + stats.table_bytes));
+  return ret->text;
+}
+
+void
+describe_pool (struct pool *pool, const char *when)
+{
+  struct pool_stats s;
+
+  pool_get_stats (pool, &s);
+  nbdkit_debug ("pool at %s: limit=%" PRIu64 " used=%" PRIu64 " fixed=%" PRIu64
+                " tables=%" PRIu64 " segments=%" PRIu64 " free=%" PRIu64,
+                when, s.limit, s.used, s.fixed_bytes, s.table_bytes,
+                s.segment_bytes, s.free_bytes);
+  nbdkit_debug ("pool at %s: blobs=%" PRIu64 " bytes=%" PRIu64 " data=%" PRIu64
+                " raw=%" PRIu64 " fill=%" PRIu64 " volumes=%" PRIu64,
+                when, s.blob_pages, s.blob_bytes, s.data_bytes, s.raw_pages,
+                s.fill_pages, s.volumes);
+  nbdkit_debug (
+      "pool at %s: written=%" PRIu64 " read=%" PRIu64 " trimmed=%" PRIu64
+      " refused=%" PRIu64 " bad=%" PRIu64 " cleaned=%" PRIu64 " moved=%" PRIu64,
+      when, s.pages_written, s.pages_read, s.pages_trimmed, s.writes_refused,
+      s.bad_pages, s.segments_cleaned, s.bytes_moved);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Exports and the connections to them.
+ *
+ * Owns the list of exports.  Its lock guards the list, the connections of
+ * every export, and the claims; it is taken when a connection opens, closes
+ * or claims, never by a request of a connection that has claimed.
+ *
+ *   1. An export is claimed exactly while a connection of its holder is open.
+ *   2. conn->claimed is set only while the export is claimed by its peer, so
+ *      that by 1 it never needs to be cleared: it dies with the connection.
+ *   3. An export without a connection is a listed one or holds data.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "exports.h"
+#include "human.h"
+#include "report.h"
+#include "swapheader.h"
+
+/* How long a new connection waits for those of a process that has ended. */
+#define GONE_WAIT_SECONDS 5
+
+struct export
+{
+  struct export *next;
+  struct volume *volume;
+  struct conn *conns;
+  bool listed;
+  bool written; /* by a client, since the export exists */
+  bool claimed;
+  struct peer holder; /* while claimed */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+static struct export *exports;
+static struct pool *pool;
+static const struct settings *settings;
+
+static void
+unlock (pthread_mutex_t **mutex)
+{
+  pthread_mutex_unlock (*mutex);
+}
+
+#define LOCK_THIS_SCOPE()                                                      \
+  __attribute__ ((cleanup (unlock))) pthread_mutex_t *locked = &lock;          \
+  pthread_mutex_lock (locked)
+
+static bool
+is_blank (const struct export *export)
+{
+  struct volume_stats stats;
+
+  volume_get_stats (export->volume, &stats);
+  return stats.blob_pages + stats.fill_pages == 0;
+}
+
+static struct export *
+find_locked (const char *name)
+{
+  struct export *export;
+
+  for (export = exports; export != NULL; export = export->next)
+    if (strcmp (volume_name (export->volume), name) == 0)
+      break;
+  return export;
+}
+
+static void
+report_no_volume (const char *name, int err)
+{
+  if (err == ENOSPC)
+    report (REPORT_REFUSED,
+            "export '%s': the pool holds %u exports already, the most it "
+            "can: start another server for more",
+            name, POOL_MAX_VOLUMES);
+  else if (err == ENOMEM)
+    report (REPORT_REFUSED,
+            "export '%s': no memory for its page table: give the pool more "
+            "with pool=, or the host",
+            name);
+  else
+    report (REPORT_REFUSED, "export '%s' cannot be made: %s", name,
+            strerror (err));
+}
+
+/* At the end of the list, so that listings keep the user's order. */
+static struct export *
+add_locked (const char *name, uint64_t size, bool listed)
+{
+  struct export *export = calloc (1, sizeof *export);
+  struct export **last = &exports;
+  int r = export == NULL
+              ? -ENOMEM
+              : volume_open (pool, name, size, &export->volume, NULL);
+
+  if (r < 0) {
+    report_no_volume (name, -r);
+    nbdkit_set_error (-r);
+    free (export);
+    return NULL;
+  }
+  export->listed = listed;
+  while (*last != NULL)
+    last = &(*last)->next;
+  *last = export;
+  return export;
+}
+
+static void
+remove_locked (struct export *export)
+{
+  struct export **link = &exports;
+
+  while (*link != export)
+    link = &(*link)->next;
+  *link = export->next;
+  volume_delete (export->volume);
+  free (export);
+}
+
+int
+exports_start (struct pool *the_pool, const struct settings *the_settings)
+{
+  LOCK_THIS_SCOPE ();
+
+  pool = the_pool;
+  settings = the_settings;
+  for (const struct guest *g = settings->guests; g != NULL; g = g->next)
+    if (add_locked (g->name, g->size, true) == NULL)
+      return -1;
+  return 0;
+}
+
+/* The volumes stay: they go with the pool. */
+void
+exports_free (void)
+{
+  LOCK_THIS_SCOPE ();
+  struct export *next;
+
+  for (struct export *export = exports; export != NULL; export = next) {
+    next = export->next;
+    free (export);
+  }
+  exports = NULL;
+}
+
+const char *
+exports_default (void)
+{
+  if (settings->nr_guests == 0)
+    return "default";
+  return settings->nr_guests == 1 ? settings->guests->name : "";
+}
+
+/* Finds the export, or makes it where names are not listed. */
+static struct export *
+get_locked (const char *name)
+{
+  struct export *export = find_locked (name);
+  const char *bad;
+
+  if (export != NULL)
+    return export;
+  if (settings->nr_guests != 0) {
+    if (name[0] == '\0')
+      report (REPORT_UNNAMED, "several exports are offered: name one of "
+                              "them (a listing shows the names)");
+    else
+      report (REPORT_REFUSED,
+              "there is no such export: name one that guest= lists");
+  }
+  else if ((bad = settings_bad_name (name)) != NULL)
+    report (REPORT_REFUSED,
+            "export refused: %s: use 1 to %u printable ASCII characters "
+            "without a comma",
+            bad, VOLUME_NAME_MAX);
+  else
+    return add_locked (name, settings->size, false);
+  nbdkit_set_error (ENOENT);
+  return NULL;
+}
+
+/* Makes a blank export a swap area.  If there is no room, the export is
+ * served as it is, and gets its header when it is next opened. */
+static void
+write_header (const struct export *export)
+{
+  const char *name = volume_name (export->volume);
+  uint8_t page[POOL_PAGE_SIZE];
+  int r;
+
+  swapheader_make (page, name, volume_size (export->volume));
+  r = volume_write (export->volume, page, sizeof page, 0);
+  if (r < 0)
+    report (REPORT_FULL,
+            "export '%s' has no swap header, the pool has no room for it "
+            "(%s): free some, then connect again",
+            name, strerror (-r));
+}
+
+static bool
+claimed_by_other (const struct export *export, const struct peer *peer)
+{
+  return export->claimed && !peer_equal (&export->holder, peer);
+}
+
+/* A guest that is restarted may be back before the server has seen the end
+ * of its old connections. */
+static void
+wait_for_gone_locked (const struct export *export, const struct peer *peer)
+{
+  struct timespec deadline;
+
+  clock_gettime (CLOCK_REALTIME, &deadline);
+  deadline.tv_sec += GONE_WAIT_SECONDS;
+  while (claimed_by_other (export, peer) && peer_is_gone (&export->holder))
+    if (pthread_cond_timedwait (&released, &lock, &deadline) == ETIMEDOUT)
+      break;
+}
+
+struct conn *
+exports_open (const char *name)
+{
+  struct conn *conn = calloc (1, sizeof *conn);
+  struct export *export;
+
+  if (conn == NULL) {
+    nbdkit_error ("no memory for a connection: %m");
+    return NULL;
+  }
+  conn->settings = settings;
+  conn->pool = pool;
+  conn->peer = peer_here ();
+
+  LOCK_THIS_SCOPE ();
+  export = get_locked (name);
+  if (export == NULL) {
+    free (conn);
+    return NULL;
+  }
+  if (settings->swap_header && export->conns == NULL && is_blank (export))
+    write_header (export);
+  conn->export = export;
+  conn->volume = export->volume;
+  conn->next = export->conns;
+  export->conns = conn; /* from here on the export cannot go away */
+  wait_for_gone_locked (export, &conn->peer);
+  conn->readonly = claimed_by_other (export, &conn->peer);
+  if (conn->readonly)
+    nbdkit_debug ("export '%s' is in use by another peer: read-only", name);
+  return conn;
+}
+
+/* Ends the claim of a peer that has no connection left. */
+static void
+release_locked (struct export *export)
+{
+  if (!export->claimed)
+    return;
+  for (const struct conn *c = export->conns; c != NULL; c = c->next)
+    if (peer_equal (&c->peer, &export->holder))
+      return;
+  export->claimed = false;
+  pthread_cond_broadcast (&released);
+}
+
+void
+exports_close (struct conn *conn)
+{
+  struct export *export = conn->export;
+  struct conn **link;
+
+  LOCK_THIS_SCOPE ();
+  for (link = &export->conns; *link != conn; link = &(*link)->next)
+    ;
+  *link = conn->next;
+  free (conn);
+  release_locked (export);
+  if (export->conns == NULL && !export->listed &&
+      (!export->written || is_blank (export)))
+    remove_locked (export);
+}
+
+int
+exports_claim (struct conn *conn)
+{
+  struct export *export = conn->export;
+  struct peer_text text;
+
+  LOCK_THIS_SCOPE ();
+  if (!settings->share) {
+    if (claimed_by_other (export, &conn->peer)) {
+      report (REPORT_CLAIMED,
+              "export '%s' is in use by %s: disconnect that first, or start "
+              "the server with share=yes",
+              volume_name (export->volume),
+              peer_describe (&export->holder, &text));
+      return -EPERM;
+    }
+    export->claimed = true;
+    export->holder = conn->peer;
+  }
+  export->written = true;
+  atomic_store_explicit (&conn->claimed, true, memory_order_relaxed);
+  return 0;
+}
+
+int
+exports_each (int (*fn) (struct volume *volume, void *opaque), void *opaque)
+{
+  int r = 0;
+
+  LOCK_THIS_SCOPE ();
+  for (struct export *e = exports; e != NULL && r == 0; e = e->next)
+    r = fn (e->volume, opaque);
+  return r;
+}

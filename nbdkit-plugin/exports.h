@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Exports and the connections to them.
+ *
+ * An export is a volume that clients can see.  With guest= there are exactly
+ * the listed ones; without it they come into being when they are first
+ * opened, and go away with their last connection if nothing is stored.
+ *
+ * An export has at most one writing peer.  A peer claims the export with its
+ * first write and holds it until its last connection closes:
+ *
+ *     free  --first write of P-->  claimed by P  --P's last close-->  free
+ *
+ * While it is claimed by P, connections that other peers open are read-only,
+ * and writes on connections that they had open already are refused.
+ *
+ * Functions that fail have said why (nbdkit_error) and return -1 or NULL,
+ * unless they say otherwise.
+ */
+
+#ifndef VMSWAP_EXPORTS_H
+#define VMSWAP_EXPORTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "peer.h"
+#include "pool.h"
+#include "settings.h"
+
+struct export;
+
+/* One connection: the handle that nbdkit carries. */
+struct conn {
+  struct volume *volume;
+  const struct settings *settings;
+  struct pool *pool;
+
+  atomic_bool claimed; /* its peer holds the export: writes need no lock */
+  atomic_int stalled;  /* writes that wait for room */
+
+  /* Under the lock of the exports. */
+  struct conn *next; /* of the same export */
+  struct export *export;
+  struct peer peer;
+  bool readonly; /* never changes once the connection is open */
+};
+
+/* Makes the listed exports.  pool and settings must outlive the exports. */
+extern int exports_start (struct pool *pool, const struct settings *settings);
+extern void exports_free (void);
+
+/* The name that "" stands for; "" when several are listed. */
+extern const char *exports_default (void);
+
+extern struct conn *exports_open (const char *name);
+extern void exports_close (struct conn *conn);
+
+/* Claims the export for the connection's peer, once and for all.  0 or
+ * -EPERM, which has been reported. */
+extern int exports_claim (struct conn *conn);
+
+/* Calls fn for every export until it returns other than 0, and returns
+ * that. */
+extern int exports_each (int (*fn) (struct volume *volume, void *opaque),
+                         void *opaque);
+
+#endif /* VMSWAP_EXPORTS_H */

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Sizes as people write them: 40K, 8G, 1.5M. */
+
+#ifndef VMSWAP_HUMAN_H
+#define VMSWAP_HUMAN_H
+
+#include <stdint.h>
+
+struct human {
+  char text[24];
+};
+
+/* Returns human->text. */
+extern const char *human_size (struct human *human, uint64_t bytes);
+
+#endif /* VMSWAP_HUMAN_H */

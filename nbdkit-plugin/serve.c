@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Requests of one connection, on the pool.
+ *
+ * Nothing here locks or allocates.  What a request that changes data does:
+ *
+ *     claim the export (once per connection)
+ *     try --> done
+ *         \-> no room --> full=error: fail with ENOSPC
+ *                     \-> full=stall: wait for room, try again; with
+ *                         STALL_MAX waiting already, fail with ENOSPC
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "human.h"
+#include "report.h"
+#include "serve.h"
+
+/* A waiting write looks this often whether the client or the server has
+ * gone. */
+#define STALL_SLICE_MS 100
+
+/* A request that may need room. */
+struct request {
+  enum { WRITE, ZERO } kind;
+  const void *buf; /* WRITE */
+  uint32_t count;
+  uint64_t offset;
+};
+
+static int
+fail (const struct conn *conn, int err, const char *what, uint64_t offset)
+{
+  const char *name = volume_name (conn->volume);
+  struct human limit;
+
+  switch (err) {
+  case EPERM:     /* exports_claim has told the story */
+  case ESHUTDOWN: /* and so has nbdkit_nanosleep */
+    break;
+  case ENOSPC:
+    report (REPORT_FULL,
+            "export '%s': no room to %s: the pool is full (pool=%s): free "
+            "swap in a guest, or give the pool more with pool=",
+            name, what, human_size (&limit, conn->settings->pool));
+    break;
+  case ENOMEM:
+    report (REPORT_MEMORY,
+            "export '%s': cannot %s: the host has no memory for the pool: "
+            "free some, or raise the memory limit of the server",
+            name, what);
+    break;
+  case EIO:
+    report (REPORT_DAMAGED,
+            "export '%s': cannot %s at offset %" PRIu64 ": a page failed its "
+            "check and is lost: host memory or the server is at fault",
+            name, what, offset);
+    break;
+  default:
+    report (REPORT_OTHER, "export '%s': cannot %s at offset %" PRIu64 ": %s",
+            name, what, offset, strerror (err));
+  }
+  nbdkit_set_error (err);
+  return -1;
+}
+
+static int
+attempt (struct volume *volume, const struct request *request)
+{
+  if (request->kind == WRITE)
+    return volume_write (volume, request->buf, request->count, request->offset);
+  return volume_zero (volume, request->count, request->offset);
+}
+
+/* Tries again whenever there may be room, until there is, or there is nobody
+ * to do it for. */
+static int
+wait_and_retry (struct conn *conn, const struct request *request)
+{
+  int r;
+
+  do {
+    pool_wait_space (conn->pool, STALL_SLICE_MS);
+    if (nbdkit_nanosleep (0, 1) == -1)
+      return -ESHUTDOWN;
+    r = attempt (conn->volume, request);
+  } while (r == -ENOSPC);
+  return r;
+}
+
+static int
+stall (struct conn *conn, const struct request *request)
+{
+  int r = -ENOSPC;
+
+  if (atomic_fetch_add (&conn->stalled, 1) < STALL_MAX)
+    r = wait_and_retry (conn, request);
+  atomic_fetch_sub (&conn->stalled, 1);
+  return r;
+}
+
+static int
+claim (struct conn *conn)
+{
+  if (atomic_load_explicit (&conn->claimed, memory_order_relaxed))
+    return 0;
+  return exports_claim (conn);
+}
+
+static int
+change (struct conn *conn, const struct request *request)
+{
+  int r = claim (conn);
+
+  if (r == 0)
+    r = attempt (conn->volume, request);
+  if (r == -ENOSPC && conn->settings->stall)
+    r = stall (conn, request);
+  if (r < 0)
+    return fail (conn, -r, request->kind == WRITE ? "write" : "zero",
+                 request->offset);
+  return 0;
+}
+
+int
+serve_write (struct conn *conn, const void *buf, uint32_t count,
+             uint64_t offset)
+{
+  const struct request request = {
+    .kind = WRITE, .buf = buf, .count = count, .offset = offset
+  };
+
+  return change (conn, &request);
+}
+
+int
+serve_zero (struct conn *conn, uint32_t count, uint64_t offset)
+{
+  const struct request request = { .kind = ZERO,
+                                   .count = count,
+                                   .offset = offset };
+
+  return change (conn, &request);
+}
+
+int
+serve_trim (struct conn *conn, uint32_t count, uint64_t offset)
+{
+  int r = claim (conn);
+
+  if (r == 0)
+    r = volume_trim (conn->volume, count, offset);
+  return r < 0 ? fail (conn, -r, "trim", offset) : 0;
+}
+
+int
+serve_read (struct conn *conn, void *buf, uint32_t count, uint64_t offset)
+{
+  int r = volume_read (conn->volume, buf, count, offset);
+
+  return r < 0 ? fail (conn, -r, "read", offset) : 0;
+}
+
+struct walk {
+  struct nbdkit_extents *extents;
+  bool only_one;
+};
+
+/* Ends the walk with -1 when nbdkit takes no more (it has said why), with 1
+ * when the client wants no more. */
+static int
+add_extent (void *opaque, uint64_t offset, uint64_t length,
+            enum volume_extent kind)
+{
+  const struct walk *walk = opaque;
+  const uint32_t type =
+      kind == VOLUME_EXTENT_HOLE ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+
+  if (nbdkit_add_extent (walk->extents, offset, length, type) == -1)
+    return -1;
+  return walk->only_one;
+}
+
+int
+serve_extents (struct conn *conn, uint32_t count, uint64_t offset,
+               bool only_one, struct nbdkit_extents *extents)
+{
+  struct walk walk = { .extents = extents, .only_one = only_one };
+  int r = volume_extents (conn->volume, count, offset, add_extent, &walk);
+
+  if (r < -1)
+    return fail (conn, -r, "map", offset);
+  return r < 0 ? -1 : 0;
+}

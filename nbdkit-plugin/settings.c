@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The parameters of the plugin.
+ *
+ * One table names every key and the function that takes its value.  A value
+ * is refused where it is read, with the key, what is wrong and what would be
+ * right; what needs several parameters (defaults, a missing pool=) waits for
+ * settings_complete.  Keys and words are matched whole.
+ *
+ * The strings of the command line outlive the plugin, so values are kept by
+ * pointer; the part of guest= before its comma is interned.
+ */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "human.h"
+#include "settings.h"
+
+const char settings_help[] =
+    "[pool=]SIZE              (required) Host memory for all swapped pages,\n"
+    "                         everything counted: 16M to 8T.\n"
+    "size=SIZE                Virtual size of an export (default: 2 x pool).\n"
+    "guest=NAME[,size=SIZE]   Offer this export; repeat for more (default:\n"
+    "                         exports open by name).\n"
+    "compressor=lz4|none      How pages are compressed (default: lz4).\n"
+    "full=error|stall         What a write meets when the pool is full\n"
+    "                         (default: error).\n"
+    "share=BOOL               Let several peers write to one export\n"
+    "                         (default: no).\n"
+    "swap-header=BOOL         Blank exports hold a swap header\n"
+    "                         (default: yes).";
+
+/* A value as it may be shown in a message: one line, not endless. */
+struct shown {
+  char text[52];
+};
+
+static const char *
+show (struct shown *shown, const char *value)
+{
+  const size_t room = sizeof shown->text - 4;
+  size_t i;
+
+  for (i = 0; i < room && value[i] != '\0'; ++i)
+    shown->text[i] = value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?';
+  strcpy (&shown->text[i], value[i] == '\0' ? "" : "...");
+  return shown->text;
+}
+
+/* nbdkit_parse_size says what it dislikes without naming the parameter, so
+ * it only gets to see what has the form of a size. */
+static bool
+looks_like_size (const char *value)
+{
+  size_t digits = strspn (value, "0123456789");
+
+  return digits > 0 && digits <= 18 &&
+         (value[digits] == '\0' ||
+          (strchr ("bBkKmMgGtTpPeEsS", value[digits]) != NULL &&
+           value[digits + 1] == '\0'));
+}
+
+static int
+parse_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
+             uint64_t *ret)
+{
+  struct shown shown;
+  struct human limit;
+  int64_t size;
+
+  if (!looks_like_size (value)) {
+    nbdkit_error ("%s=%s is not a size: give a number and perhaps one of the "
+                  "suffixes K, M, G, T, such as 4G",
+                  what, show (&shown, value));
+    return -1;
+  }
+  size = nbdkit_parse_size (value);
+  if (size == -1)
+    return -1;
+  if ((uint64_t) size < min) {
+    nbdkit_error ("%s=%s is too small: give at least %s", what, value,
+                  human_size (&limit, min));
+    return -1;
+  }
+  if ((uint64_t) size > max) {
+    nbdkit_error ("%s=%s is too large: give at most %s", what, value,
+                  human_size (&limit, max));
+    return -1;
+  }
+  if (size % POOL_PAGE_SIZE != 0) {
+    nbdkit_error ("%s=%s is not a multiple of %u: the next one is %" PRIu64,
+                  what, value, POOL_PAGE_SIZE,
+                  (size / POOL_PAGE_SIZE + 1) * (uint64_t) POOL_PAGE_SIZE);
+    return -1;
+  }
+  *ret = size;
+  return 0;
+}
+
+/* The words of nbdkit_parse_bool, with a message that names the key. */
+static int
+parse_bool (const char *key, const char *value, bool *ret)
+{
+  static const char *const words[][2] = {
+    { "no", "yes" }, { "0", "1" }, { "false", "true" },
+    { "off", "on" }, { "n", "y" }, { "f", "t" },
+  };
+  struct shown shown;
+
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i)
+    for (int truth = 0; truth <= 1; ++truth)
+      if (strcasecmp (value, words[i][truth]) == 0) {
+        *ret = truth;
+        return 0;
+      }
+  nbdkit_error ("%s=%s is neither yes nor no: give one of them", key,
+                show (&shown, value));
+  return -1;
+}
+
+static int
+set_pool (struct settings *settings, const char *key, const char *value)
+{
+  return parse_bytes (key, value, POOL_MIN_LIMIT, POOL_MAX_LIMIT,
+                      &settings->pool);
+}
+
+static int
+set_size (struct settings *settings, const char *key, const char *value)
+{
+  return parse_bytes (key, value, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE,
+                      &settings->size);
+}
+
+static int
+set_compressor (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+
+  for (const char *const *codec = pool_codecs (); *codec != NULL; ++codec)
+    if (strcmp (value, *codec) == 0) {
+      settings->compressor = *codec;
+      return 0;
+    }
+  nbdkit_error ("%s=%s: there is no such compressor: give lz4 or none", key,
+                show (&shown, value));
+  return -1;
+}
+
+static int
+set_full (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+
+  settings->stall = strcmp (value, "stall") == 0;
+  if (settings->stall || strcmp (value, "error") == 0)
+    return 0;
+  nbdkit_error ("%s=%s: give error (a write fails) or stall (it waits)", key,
+                show (&shown, value));
+  return -1;
+}
+
+static int
+set_share (struct settings *settings, const char *key, const char *value)
+{
+  return parse_bool (key, value, &settings->share);
+}
+
+static int
+set_swap_header (struct settings *settings, const char *key, const char *value)
+{
+  return parse_bool (key, value, &settings->swap_header);
+}
+
+const char *
+settings_bad_name (const char *name)
+{
+  const size_t length = strlen (name);
+
+  if (length == 0)
+    return "the name is empty";
+  if (length > VOLUME_NAME_MAX)
+    return "the name is longer than 127 bytes";
+  for (size_t i = 0; i < length; ++i)
+    if (name[i] < 0x20 || name[i] > 0x7e || name[i] == ',')
+      return "the name has a byte that is a comma or not printable ASCII";
+  return NULL;
+}
+
+/* The part of guest= after the name: only size=SIZE so far. */
+static int
+set_guest_option (struct guest *guest, const char *option)
+{
+  static const char size[] = "size=";
+  struct shown name, rest;
+
+  if (strncmp (option, size, strlen (size)) != 0 ||
+      strchr (option, ',') != NULL) {
+    nbdkit_error ("guest=%s: cannot take '%s' after the name: give "
+                  "guest=NAME or guest=NAME,size=SIZE",
+                  show (&name, guest->name), show (&rest, option));
+    return -1;
+  }
+  return parse_bytes ("guest size", option + strlen (size), EXPORT_MIN_SIZE,
+                      EXPORT_MAX_SIZE, &guest->size);
+}
+
+static int
+check_guest_name (const struct settings *settings, const char *name)
+{
+  const char *bad = settings_bad_name (name);
+  struct shown shown;
+
+  if (bad != NULL) {
+    nbdkit_error ("guest=%s: %s: give 1 to %u printable ASCII characters "
+                  "without a comma",
+                  show (&shown, name), bad, VOLUME_NAME_MAX);
+    return -1;
+  }
+  for (const struct guest *g = settings->guests; g != NULL; g = g->next)
+    if (strcmp (g->name, name) == 0) {
+      nbdkit_error ("guest=%s was given twice: every guest needs a name of "
+                    "its own",
+                    show (&shown, name));
+      return -1;
+    }
+  if (settings->nr_guests == POOL_MAX_VOLUMES) {
+    nbdkit_error ("guest=%s is one too many: one pool serves at most %u "
+                  "guests: start another server for the rest",
+                  show (&shown, name), POOL_MAX_VOLUMES);
+    return -1;
+  }
+  return 0;
+}
+
+static int
+set_guest (struct settings *settings, const char *key, const char *value)
+{
+  const char *comma = strchrnul (value, ',');
+  struct guest **last = &settings->guests;
+  struct guest *guest = calloc (1, sizeof *guest);
+
+  if (guest == NULL ||
+      (guest->name = nbdkit_strndup_intern (value, comma - value)) == NULL) {
+    if (guest == NULL)
+      nbdkit_error ("%s=: no memory: %m", key);
+    free (guest);
+    return -1;
+  }
+  if (check_guest_name (settings, guest->name) == -1 ||
+      (*comma == ',' && set_guest_option (guest, comma + 1) == -1)) {
+    free (guest);
+    return -1;
+  }
+  while (*last != NULL)
+    last = &(*last)->next;
+  *last = guest;
+  settings->nr_guests++;
+  return 0;
+}
+
+static const struct parameter {
+  const char *key;
+  bool repeatable;
+  int (*set) (struct settings *settings, const char *key, const char *value);
+} parameters[] = {
+  { "pool", false, set_pool },
+  { "size", false, set_size },
+  { "guest", true, set_guest },
+  { "compressor", false, set_compressor },
+  { "full", false, set_full },
+  { "share", false, set_share },
+  { "swap-header", false, set_swap_header },
+};
+
+int
+settings_set (struct settings *settings, const char *key, const char *value)
+{
+  for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; ++i) {
+    if (strcmp (key, parameters[i].key) != 0)
+      continue;
+    if ((settings->given & 1u << i) != 0 && !parameters[i].repeatable) {
+      nbdkit_error ("%s= was given twice: give it once", key);
+      return -1;
+    }
+    settings->given |= 1u << i;
+    return parameters[i].set (settings, key, value);
+  }
+  nbdkit_error ("unknown parameter '%s'", key);
+  return -1;
+}
+
+int
+settings_complete (struct settings *settings)
+{
+  if (settings->pool == 0) {
+    nbdkit_error ("pool=SIZE is missing: say how much host memory the pool "
+                  "may use, such as pool=4G");
+    return -1;
+  }
+  if (settings->size == 0)
+    settings->size = 2 * settings->pool;
+  for (struct guest *g = settings->guests; g != NULL; g = g->next)
+    if (g->size == 0)
+      g->size = settings->size;
+  return 0;
+}
+
+void
+settings_free (struct settings *settings)
+{
+  struct guest *next;
+
+  for (struct guest *g = settings->guests; g != NULL; g = next) {
+    next = g->next;
+    free (g);
+  }
+  settings->guests = NULL;
+  settings->nr_guests = 0;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The parameters of the plugin: what the command line says, checked.
+ *
+ * Every function that fails has said why in one line (nbdkit_error) and
+ * returns -1.  Filled by one thread before the server forks, only read
+ * afterwards.
+ */
+
+#ifndef VMSWAP_SETTINGS_H
+#define VMSWAP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool.h"
+
+/* mkswap(8) makes nothing smaller than ten pages. */
+#define EXPORT_MIN_SIZE (UINT64_C (10) * POOL_PAGE_SIZE)
+#define EXPORT_MAX_SIZE VOLUME_MAX_SIZE
+
+/* One guest=NAME[,size=SIZE]. */
+struct guest {
+  struct guest *next; /* in the order of the command line */
+  const char *name;
+  uint64_t size; /* 0 until settings_complete: the default */
+};
+
+struct settings {
+  uint64_t pool;          /* bytes of host memory, everything counted */
+  uint64_t size;          /* virtual size of an export, unless it says else */
+  const char *compressor; /* NULL: the pool's default */
+  bool stall;             /* full=stall */
+  bool share;             /* several peers may write to one export */
+  bool swap_header;       /* blank exports get a swap header */
+
+  struct guest *guests; /* NULL: exports open by name */
+  size_t nr_guests;
+  uint32_t given; /* bit n: parameters[n] was given */
+};
+
+#define SETTINGS_DEFAULT                                                       \
+  {                                                                            \
+    .swap_header = true                                                        \
+  }
+
+/* The text of --help, one parameter per line. */
+extern const char settings_help[];
+
+extern int settings_set (struct settings *settings, const char *key,
+                         const char *value);
+extern int settings_complete (struct settings *settings);
+extern void settings_free (struct settings *settings);
+
+/* Why a name can name no export, or NULL if it can. */
+extern const char *settings_bad_name (const char *name);
+
+#endif /* VMSWAP_SETTINGS_H */

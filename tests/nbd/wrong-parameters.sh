@@ -1,0 +1,168 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Every wrong parameter, size, name and combination is refused with exactly
+# one line that says what is wrong, and exit status 1.
+. "${srcdir:-.}/functions.sh"
+
+cases=0
+
+# refused WORDS ARG...: the line must contain the words.
+refused ()
+{
+    words=$1
+    shift
+    status=0
+    timeout 30 "$nbdkit" -U - "$plugin" "$@" --run 'exit 0' \
+        >"$dir/out.log" 2>&1 </dev/null || status=$?
+    [ "$status" -eq 1 ] || fail "'$*': exit status $status"
+    lines=$(wc -l <"$dir/out.log")
+    [ "$lines" -eq 1 ] || fail "'$*': $lines lines instead of one"
+    grep -q '^nbdkit: .*error: ' "$dir/out.log" || fail "'$*': no error line"
+    grep -q -F -e "$words" "$dir/out.log" || fail "'$*': does not say '$words'"
+    cases=$((cases + 1))
+}
+
+accepted ()
+{
+    timeout 30 "$nbdkit" -U - "$plugin" "$@" --run 'exit 0' \
+        >"$dir/out.log" 2>&1 </dev/null || fail "'$*' was refused"
+    cases=$((cases + 1))
+}
+
+# repeat N STRING
+repeat ()
+{
+    awk -v n="$1" -v s="$2" 'BEGIN { while (n-- > 0) printf "%s", s }'
+}
+
+# The pool.
+refused 'pool=SIZE is missing'
+refused 'pool=SIZE is missing' size=1G
+refused 'pool=SIZE is missing' guest=a
+refused 'is not a size' pool=
+refused 'is not a size' pool=much
+refused 'is not a size' pool=-1
+refused 'is not a size' pool=+16M
+refused 'is not a size' 'pool= 16M'
+refused 'is not a size' pool=16MB
+refused 'is not a size' pool=1.5G
+refused 'is not a size' pool=0x10000000
+refused 'is not a size' pool=16Q
+refused 'is not a size' pool=9999999999999999999
+refused 'pool=much' pool=much
+refused 'overflow' pool=999999999999999999T
+refused 'give at least 16M' pool=0
+refused 'give at least 16M' pool=16777215
+refused 'give at most 8T' pool=9T
+refused 'give at most 8T' pool=8796093026304
+refused 'the next one is 16781312' pool=16777217
+refused 'pool= was given twice' pool=64M pool=64M
+refused 'pool= was given twice' 64M 128M
+refused 'pool= was given twice' pool=64M 64M
+accepted 16M
+accepted pool=16M
+accepted pool=16781312
+accepted pool=64m
+
+# The size of exports.
+refused 'is not a size' pool=64M size=
+refused 'is not a size' pool=64M size=big
+refused 'size=big' pool=64M size=big
+refused 'give at least 40K' pool=64M size=36K
+refused 'give at least 40K' pool=64M size=0
+refused 'give at least 40K' pool=64M size=40959
+refused 'the next one is 45056' pool=64M size=40961
+refused 'the next one is 45056' pool=64M size=41472
+refused 'give at most 16T' pool=64M size=17T
+refused 'give at most 16T' pool=64M size=17592186048512
+refused 'size= was given twice' pool=64M size=1G size=1G
+accepted pool=64M size=40K
+accepted pool=64M size=16T
+
+# Guests.
+refused 'name is empty' pool=64M guest=
+refused 'name is empty' pool=64M guest=,size=1G
+refused 'longer than 127' pool=64M guest="$(repeat 128 x)"
+refused 'not printable' pool=64M guest="$(printf 'a\tb')"
+refused 'not printable' pool=64M guest="$(printf 'a\nb')"
+refused 'not printable' pool=64M guest="$(printf 'a\177b')"
+refused 'not printable' pool=64M guest="$(printf 'a\303\244b')"
+refused "cannot take ''" pool=64M guest=a,
+refused "cannot take '1G'" pool=64M guest=a,1G
+refused "cannot take 'color=red'" pool=64M guest=a,color=red
+refused "cannot take 'siz=1G'" pool=64M guest=a,siz=1G
+refused "cannot take 'SIZE=1G'" pool=64M guest=a,SIZE=1G
+refused "cannot take 'size=1G,'" pool=64M guest=a,size=1G,
+refused "cannot take 'size=1G,size=1G'" pool=64M guest=a,size=1G,size=1G
+refused 'is not a size' pool=64M guest=a,size=
+refused 'is not a size' pool=64M guest=a,size=1X
+refused 'give at least 40K' pool=64M guest=a,size=4K
+refused 'give at most 16T' pool=64M guest=a,size=20T
+refused 'the next one is' pool=64M guest=a,size=1000001
+refused 'guest=a was given twice' pool=64M guest=a guest=a
+refused 'guest=a was given twice' pool=64M guest=a guest=b guest=a,size=1G
+accepted pool=64M guest=a
+accepted pool=64M guest=a,size=1G guest=b guest=A
+accepted pool=64M guest="$(repeat 127 x)"
+accepted pool=64M 'guest=vm/disk 1 (swap)'
+accepted guest=a size=1G pool=64M
+
+# One guest more than a pool has volumes.
+set -- pool=64M size=40K
+n=0
+while [ $n -le 1024 ]; do
+    set -- "$@" "guest=g$n"
+    n=$((n + 1))
+done
+refused 'guest=g1024 is one too many' "$@"
+
+# Words.
+refused 'no such compressor' pool=64M compressor=
+refused 'no such compressor' pool=64M compressor=zip
+refused 'no such compressor' pool=64M compressor=lz
+refused 'no such compressor' pool=64M compressor=lz44
+refused 'no such compressor' pool=64M compressor=LZ4
+refused 'compressor= was given twice' pool=64M compressor=lz4 compressor=lz4
+refused 'give error' pool=64M full=
+refused 'give error' pool=64M full=s
+refused 'give error' pool=64M full=stalled
+refused 'give error' pool=64M full=Error
+refused 'full= was given twice' pool=64M full=error full=stall
+refused 'share= is neither yes nor no' pool=64M share=
+refused 'share=maybe is neither yes nor no' pool=64M share=maybe
+refused 'neither yes nor no' pool=64M share=2
+refused 'neither yes nor no' pool=64M "share=$(printf 'y\nes')"
+refused 'share= was given twice' pool=64M share=no share=no
+refused 'swap-header=ja is neither' pool=64M swap-header=ja
+refused 'swap-header= was given twice' pool=64M swap-header=no swap-header=yes
+for yes_or_no in 1 0 yes no on off true false Y n T F; do
+    accepted pool=64M share=$yes_or_no swap-header=$yes_or_no
+done
+accepted pool=64M compressor=lz4 full=error
+accepted pool=64M compressor=none full=stall
+
+# Parameters that do not exist.
+refused "unknown parameter 'color'" pool=64M color=red
+refused "unknown parameter 'poo'" poo=64M
+refused "unknown parameter 'pools'" pools=64M
+refused "unknown parameter 'Pool'" Pool=64M
+refused "unknown parameter 'sizes'" pool=64M sizes=1G
+refused "unknown parameter 'swap_header'" pool=64M swap_header=no
+refused "unknown parameter 'guests'" pool=64M guests=a
+
+# A pool that the host does not give.
+if prlimit --as=2000000000 true 2>/dev/null; then
+    refuse_with_limit ()
+    {
+        nbdkit_before=$nbdkit
+        nbdkit=$dir/limited
+        printf '#!/bin/sh\nexec prlimit --as=2000000000 %s "$@"\n' \
+            "$nbdkit_before" >"$nbdkit"
+        chmod +x "$nbdkit"
+        refused "$@"
+        nbdkit=$nbdkit_before
+    }
+    refuse_with_limit 'cannot make a pool of 1T' pool=1T
+fi
+
+echo "$cases cases"
