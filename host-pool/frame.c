@@ -65,12 +65,13 @@ clear_bits (uint64_t *bitmap, uint32_t first, unsigned n)
 static unsigned
 first_run (uint64_t bits, unsigned *start)
 {
-  unsigned n = 0;
+  const unsigned first = __builtin_ctzll (bits);
+  const uint64_t rest = ~(bits >> first);
+  /* The bits shifted in count as not set; 64 of 64 set leave no rest. */
+  const unsigned n = rest ? __builtin_ctzll (rest) : WORD_BITS;
 
-  *start = __builtin_ctzll (bits);
-  while (n<FRAMES_BATCH && * start + n<WORD_BITS && bits> > (*start + n) & 1)
-    n++;
-  return n;
+  *start = first;
+  return n < FRAMES_BATCH ? n : FRAMES_BATCH;
 }
 
 /* Finds a run of cold frames and marks it taken.  Returns its length, 0 if
