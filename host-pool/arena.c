@@ -2,7 +2,10 @@
 /* Owns the mapping and the account of host memory.
  *
  * Invariants
- *  1. used <= limit, always: arena_charge is the only way up.
+ *  1. used <= limit: arena_charge is the only way up.  The one exception is
+ *     the adoption of a full pool whose process was killed: what was open and
+ *     in the cleaner's hands is partly wasted then, and the excess lasts
+ *     until the cleaner has made up for it.
  *  2. Memory of the mapping that is in use was populated first, so no access
  *     to it can fail.
  *  3. Nothing in the mapping is a pointer.
@@ -14,13 +17,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "arena.h"
-#include "codec.h"
+#include "image.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -38,13 +39,27 @@ arena_denied (struct arena *arena)
   return arena->deny && arena->deny (arena->deny_opaque);
 }
 
+uint64_t
+arena_left (const struct arena *arena)
+{
+  const uint64_t used = atomic_load (&arena->used);
+
+  return used < arena->limit ? arena->limit - used : 0;
+}
+
+void
+arena_charge_anyway (struct arena *arena, uint64_t bytes)
+{
+  atomic_fetch_add (&arena->used, bytes);
+}
+
 bool
 arena_charge (struct arena *arena, uint64_t bytes)
 {
   uint64_t used = atomic_load_explicit (&arena->used, memory_order_relaxed);
 
   do {
-    if (bytes > arena->limit - used)
+    if (used > arena->limit || bytes > arena->limit - used)
       return false;
   } while (!atomic_compare_exchange_weak (&arena->used, &used, used + bytes));
   return true;
@@ -125,77 +140,38 @@ arena_punch (struct arena *arena, void *at, uint64_t length)
     madvise (at, length, MADV_REMOVE);
 }
 
-/* Fills in the superblock's geometry; the mapping does not exist yet. */
-static void
-layout (struct vmswap_image_super *super, uint64_t limit)
-{
-  uint64_t at = POOL_PAGE_SIZE;
-
-  memcpy (super->magic, VMSWAP_IMAGE_MAGIC, sizeof super->magic);
-  super->version = VMSWAP_IMAGE_VERSION;
-  super->page_size = POOL_PAGE_SIZE;
-  super->segment_size = POOL_SEGMENT_SIZE;
-  super->limit = limit;
-  super->volumes_count = POOL_MAX_VOLUMES;
-  super->segments_count = limit / POOL_SEGMENT_SIZE;
-  /* Page tables may take the whole limit, when all pages are fill pages. */
-  super->frames_count = limit / POOL_PAGE_SIZE;
-
-  super->volumes_offset = at;
-  at += round_up_page (super->volumes_count *
-                       sizeof (struct vmswap_image_volume));
-  super->segments_offset = at;
-  at += round_up_page ((uint64_t) super->segments_count *
-                       sizeof (struct vmswap_image_segment));
-  super->frames_offset = at;
-  at += (uint64_t) super->frames_count * POOL_PAGE_SIZE;
-  super->data_offset = at;
-  at += (uint64_t) super->segments_count * POOL_SEGMENT_SIZE;
-  super->image_size = at;
-}
-
+/* Maps the file in arena->fd. */
 static int
 map (struct arena *arena, uint64_t size)
 {
-  int err;
+  void *at = mmap (NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
 
-  arena->fd = memfd_create ("vmswap", MFD_CLOEXEC);
-  if (arena->fd == -1)
+  if (at == MAP_FAILED)
     return -errno;
-  if (ftruncate (arena->fd, size) == -1)
-    goto fail;
-  arena->base = mmap (NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
-  if (arena->base == MAP_FAILED)
-    goto fail;
   /* Guests' pages do not belong in a core dump. */
-  madvise (arena->base, size, MADV_DONTDUMP);
+  madvise (at, size, MADV_DONTDUMP);
+  arena->base = at;
   arena->image_size = size;
   return 0;
-
-fail:
-  err = -errno;
-  close (arena->fd);
-  arena->base = NULL;
-  return err;
 }
 
 static void
 find_tables (struct arena *arena)
 {
-  arena->super = (struct vmswap_image_super *) arena->base;
-  arena->volumes = (void *) (arena->base + arena->super->volumes_offset);
-  arena->segments = (void *) (arena->base + arena->super->segments_offset);
-  arena->frames = arena->base + arena->super->frames_offset;
-  arena->data = arena->base + arena->super->data_offset;
-  arena->nr_segments = arena->super->segments_count;
-  arena->nr_frames = arena->super->frames_count;
+  const struct vmswap_image_super *super = &arena->super;
+
+  arena->volumes = (void *) (arena->base + super->volumes_offset);
+  arena->segments = (void *) (arena->base + super->segments_offset);
+  arena->frames = arena->base + super->frames_offset;
+  arena->data = arena->base + super->data_offset;
+  arena->nr_segments = super->segments_count;
+  arena->nr_frames = super->frames_count;
 }
 
 int
 arena_create (struct arena *arena, const struct pool_config *config)
 {
-  struct vmswap_image_super super = { .next_birth = 1 };
   int err;
 
   *arena = (struct arena){
@@ -206,21 +182,18 @@ arena_create (struct arena *arena, const struct pool_config *config)
   };
   if (arena_denied (arena))
     return -ENOMEM;
-  layout (&super, config->limit);
-  super.codec = codec_by_name (config->codec)->id;
-  if (getrandom (super.key, sizeof super.key, 0) != sizeof super.key)
-    return -EIO;
-
-  err = map (arena, super.image_size);
+  arena->fd = image_open (config, &arena->super, &arena->adopted);
+  if (arena->fd < 0)
+    return arena->fd;
+  err = map (arena, arena->super.image_size);
   if (err)
-    return err;
+    goto fail;
   err = -ENOMEM;
-  if (!arena_charge (arena, super.frames_offset))
+  if (!arena_charge (arena, arena->super.frames_offset))
     goto fail;
-  err = arena_populate (arena, arena->base, super.frames_offset);
+  err = arena_populate (arena, arena->base, arena->super.frames_offset);
   if (err)
     goto fail;
-  memcpy (arena->base, &super, sizeof super);
   find_tables (arena);
   return 0;
 
@@ -230,14 +203,21 @@ fail:
 }
 
 void
+arena_commit (struct arena *arena)
+{
+  arena->super.limit = arena->limit;
+  image_write_super (arena->base, &arena->super);
+}
+
+void
 arena_destroy (struct arena *arena)
 {
   for (size_t i = 0; i < ARENA_MAX_TABLES; ++i)
     if (arena->table[i].at)
       munmap (arena->table[i].at, arena->table[i].size);
-  if (arena->base) {
+  if (arena->base)
     munmap (arena->base, arena->image_size);
+  if (arena->fd >= 0)
     close (arena->fd);
-  }
   *arena = (struct arena){ .fd = -1 };
 }

@@ -26,7 +26,8 @@ struct arena {
   uint64_t image_size;
   int fd;
 
-  struct vmswap_image_super *super;
+  struct vmswap_image_super super; /* a copy of what counts */
+  bool adopted;                    /* the image was there before */
   struct vmswap_image_volume *volumes;
   struct vmswap_image_segment *segments;
   uint8_t *frames;
@@ -36,6 +37,7 @@ struct arena {
 
   uint64_t limit;
   _Atomic uint64_t used; /* bytes charged */
+  uint64_t excess;       /* by how much an adopted image was above the limit */
 
   struct arena_table table[ARENA_MAX_TABLES];
 
@@ -43,10 +45,13 @@ struct arena {
   void *deny_opaque;
 };
 
-/* Makes the mapping and writes the superblock.  The fixed part (superblock,
- * volume and segment tables) is charged and backed by memory. */
+/* Makes or finds the image and maps it.  The fixed part (superblock, volume
+ * and segment tables) is charged and backed by memory. */
 extern int arena_create (struct arena *arena, const struct pool_config *config);
 extern void arena_destroy (struct arena *arena);
+
+/* Writes the superblock, which makes the image one that can be adopted. */
+extern void arena_commit (struct arena *arena);
 
 /* Does the test hook refuse this acquisition of memory? */
 extern bool arena_denied (struct arena *arena);
@@ -59,8 +64,14 @@ extern void *arena_alloc (struct arena *arena, uint64_t size);
 extern int arena_lock_memory (struct arena *arena);
 extern uint64_t arena_lockable_bytes (const struct arena *arena);
 
+/* What may still be charged. */
+extern uint64_t arena_left (const struct arena *arena);
+
 /* False: the limit would be exceeded. */
 extern bool arena_charge (struct arena *arena, uint64_t bytes);
+
+/* Charges what an adopted image holds, beyond the limit if need be. */
+extern void arena_charge_anyway (struct arena *arena, uint64_t bytes);
 extern void arena_uncharge (struct arena *arena, uint64_t bytes);
 
 /* Backs a page-aligned part of the mapping with memory now, so that touching

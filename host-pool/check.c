@@ -112,6 +112,9 @@ check_leaf (struct check *check, struct volume *volume, uint32_t first)
     case VMSWAP_WORD_FILL:
       check->sum.fill_pages++;
       break;
+    case VMSWAP_WORD_LOST:
+      check->sum.lost_pages++;
+      break;
     default:
       return broken (check, "%s page %u: word %#llx makes no sense",
                      volume_name (volume), first + i,
@@ -140,6 +143,7 @@ check_volume_counts (struct check *check, struct volume *volume,
       (stats.blob_pages != sum->blob_pages - before->blob_pages ||
        stats.raw_pages != sum->raw_pages - before->raw_pages ||
        stats.fill_pages != sum->fill_pages - before->fill_pages ||
+       stats.lost_pages != sum->lost_pages - before->lost_pages ||
        stats.blob_bytes != sum->blob_bytes - before->blob_bytes ||
        stats.data_bytes != sum->data_bytes - before->data_bytes))
     return broken (check, "%s: counters differ from the page table",
@@ -219,7 +223,8 @@ check_segment (struct check *check, uint32_t i)
   if (live < sum || (inflight == 0 && live != sum))
     return broken (check, "segment %u: %u bytes live, page words name %u", i,
                    live, sum);
-  if (segment_state (segments, i) == VMSWAP_SEGMENT_SEALED && inflight == 0)
+  if (segment_state (segments, i) == VMSWAP_SEGMENT_SEALED && inflight == 0 &&
+      !segments->segment[i].adopted)
     return check_chain (check, i);
   return 0;
 }
@@ -231,7 +236,7 @@ check_account (struct check *check)
   const uint64_t used = atomic_load (&pool->arena.used);
   uint64_t sum = pool->fixed_bytes;
 
-  if (used > pool->arena.limit)
+  if (used > pool->arena.limit + pool->arena.excess)
     return broken (check, "%llu bytes used, the limit is %llu",
                    (unsigned long long) used,
                    (unsigned long long) pool->arena.limit);

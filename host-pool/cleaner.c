@@ -12,8 +12,9 @@
  *     place; headers alone decide nothing.
  *  2. A blob is copied before the word is swapped; the old bytes stay until
  *     the segment is reaped, so readers never notice.
- *  3. A segment whose headers make no sense is quarantined: nothing in it is
- *     moved or freed while a word names it.
+ *  3. A segment whose headers make no sense (damage, or places that a killed
+ *     process gave out and never filled) is emptied by way of the page tables
+ *     instead: slower, but no page depends on another's header.
  *
  * Lock: cleaner->lock: one cleaner at a time. */
 
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "internal.h"
 #include "table.h"
 #include "word.h"
@@ -114,7 +116,7 @@ scan_segments (struct pool *pool, enum clean_effort effort, struct scan *scan)
   struct segments *segments = &pool->segments;
   const uint32_t high = segments_high (segments);
   const uint32_t now =
-      __atomic_load_n (&pool->arena.super->next_birth, __ATOMIC_RELAXED);
+      atomic_load_explicit (&segments->next_birth, memory_order_relaxed);
 
   scan->nr = 0;
   scan->sealed = scan->live = scan->dead = 0;
@@ -250,6 +252,7 @@ move_blob (struct volume *volume, uint32_t page, uint64_t word,
     return err;
   memcpy (arena_segment (&pool->arena, to.segment) + to.offset, from,
           VMSWAP_BLOB_HEADER_SIZE + word_length (word));
+  CRASH_POINT ("survivor copied");
   if (redirect (volume, page, word, word_moved (word, to)))
     atomic_fetch_add_explicit (&pool->cleaner.moved, size,
                                memory_order_relaxed);
@@ -292,6 +295,68 @@ empty_segment (struct pool *pool, uint32_t segment)
   return atomic_load (&state->live) ? -EUCLEAN : 0;
 }
 
+/* What rescue_segment looks for. */
+struct rescue {
+  uint32_t segment;
+  int err;
+};
+
+/* The page's blob is damaged beyond use: says so in its word. */
+static void
+give_up (struct volume *volume, uint32_t page, uint64_t word)
+{
+  struct tally tally = { 0 };
+  uint64_t old;
+
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+    if (table_get_locked (volume, page) != word)
+      return;
+    table_set_locked (volume, page, VMSWAP_WORD_LOST, &old);
+    page_release_locked (volume->pool, &tally, old);
+  }
+  tally_word (&tally, VMSWAP_WORD_LOST, 1);
+  tally_apply (volume, &tally);
+}
+
+static void
+rescue_word (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
+{
+  struct rescue *rescue = opaque;
+  const struct place at = word_place (word);
+
+  if (rescue->err || !word_is_blob (word) || at.segment != rescue->segment)
+    return;
+
+  const uint8_t *from =
+      arena_segment (&volume->pool->arena, at.segment) + at.offset;
+  const struct blob blob = blob_unpack (from);
+
+  if (blob.volume == volume->id && blob.page == page &&
+      blob.length == word_length (word))
+    rescue->err = move_blob (volume, page, word, from);
+  else
+    give_up (volume, page, word);
+}
+
+/* Empties a claimed segment by looking for the words that name it. */
+static int
+rescue_segment (struct pool *pool, uint32_t segment)
+{
+  struct rescue rescue = { .segment = segment };
+
+  for (unsigned i = 0; i < POOL_MAX_VOLUMES && !rescue.err; ++i) {
+    struct volume *volume =
+        __atomic_load_n (&pool->volume[i], __ATOMIC_ACQUIRE);
+
+    if (volume)
+      table_each_word (volume, rescue_word, &rescue);
+  }
+  if (rescue.err == 0)
+    atomic_fetch_add (&pool->cleaner.rescued, 1);
+  return rescue.err;
+}
+
 int
 cleaner_step (struct pool *pool, enum clean_effort effort)
 {
@@ -306,13 +371,12 @@ cleaner_step (struct pool *pool, enum clean_effort effort)
   if (err)
     return err;
 
+  CRASH_POINT ("victim claimed");
   err = empty_segment (pool, victim);
-  if (err == -EUCLEAN) {
-    atomic_fetch_add (&cleaner->quarantined, 1);
-    segment_unclaim (&pool->segments, victim, VMSWAP_SEGMENT_QUARANTINED);
-    return 0;
-  }
-  segment_unclaim (&pool->segments, victim, VMSWAP_SEGMENT_SEALED);
+  CRASH_POINT ("victim emptied");
+  if (err == -EUCLEAN)
+    err = rescue_segment (pool, victim);
+  segment_unclaim (&pool->segments, victim);
   if (err == 0)
     atomic_fetch_add (&cleaner->cleaned, 1);
   return err;

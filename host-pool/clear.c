@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "internal.h"
 #include "table.h"
 #include "word.h"
@@ -30,6 +31,7 @@ clear_in_leaf (struct volume *volume, struct tally *tally, uint32_t page,
     if (old == 0)
       continue;
     __atomic_store_n (&words[i], 0, __ATOMIC_RELEASE);
+    CRASH_POINT ("word cleared");
     page_release_locked (volume->pool, tally, old);
     emptied++;
   }

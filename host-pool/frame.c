@@ -189,6 +189,36 @@ frame_drop (struct frames *frames, uint32_t frame)
   settle (frames, frame, 1, true);
 }
 
+bool
+frame_adopt (struct frames *frames, uint32_t frame)
+{
+  if (frame == 0 || frame >= frames->nr ||
+      frames->taken[frame / WORD_BITS] >> frame % WORD_BITS & 1)
+    return false;
+  set_bits (frames->taken, frame, 1);
+  set_bits (frames->backed, frame, 1);
+  frames->nr_taken++;
+  return true;
+}
+
+void
+frames_adopt_done (struct frames *frames)
+{
+  struct arena *arena = frames->arena;
+  uint32_t first = 0; /* of a run of cold frames */
+
+  arena_charge_anyway (arena, (uint64_t) (frames->nr_taken + frames->nr_ready) *
+                                  POOL_PAGE_SIZE);
+  for (uint32_t i = 0; i <= frames->nr; ++i) {
+    if (i < frames->nr && !(frames->backed[i / WORD_BITS] >> i % WORD_BITS & 1))
+      continue;
+    if (first < i)
+      arena_punch (arena, arena_frame (arena, first),
+                   (uint64_t) (i - first) * POOL_PAGE_SIZE);
+    first = i + 1;
+  }
+}
+
 void
 frames_trim (struct frames *frames)
 {

@@ -42,6 +42,13 @@ extern int frames_prepare (struct frames *frames);
 extern uint32_t frame_take (struct frames *frames);
 extern void frame_drop (struct frames *frames, uint32_t frame);
 
+/* For an adopted image, before anything else: the frame is part of a page
+ * table.  False: there is no such frame, or it is taken already. */
+extern bool frame_adopt (struct frames *frames, uint32_t frame);
+
+/* … and then once: all other frames are cold. */
+extern void frames_adopt_done (struct frames *frames);
+
 /* Gives the memory of dropped frames back to the host. */
 extern void frames_trim (struct frames *frames);
 

@@ -29,14 +29,16 @@ struct stripe {
 
 /* Counts of one volume.  Requests add to them once, at their end. */
 struct counters {
-  _Atomic uint64_t blob_pages, raw_pages, fill_pages, data_bytes, blob_bytes;
+  _Atomic uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
+  _Atomic uint64_t data_bytes, blob_bytes;
   _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   _Atomic uint64_t writes_refused;
 };
 
 /* What one request changes in them.  Differences: may "wrap" below zero. */
 struct tally {
-  uint64_t blob_pages, raw_pages, fill_pages, data_bytes, blob_bytes;
+  uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
+  uint64_t data_bytes, blob_bytes;
   uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   uint64_t writes_refused;
 };
@@ -65,14 +67,22 @@ enum clean_effort {
   CLEAN_FORCED /* room is needed now */
 };
 
-struct cleaner_memory; /* cleaner.c */
+struct cleaner_memory; /* volume.c: gives entry id of the image's table its
+                          struct volume. */
+extern int volume_attach (struct pool *pool, unsigned id, struct volume **ret);
+extern bool volume_name_is_good (const char *name);
+
+/* adopt.c: the errors of pool_create. */
+extern int pool_adopt (struct pool *pool, const struct pool_config *config);
+
+/* cleaner.c */
 
 struct cleaner {
   struct lock lock; /* one cleaner at a time; also the next three fields */
   struct cleaner_memory *memory;
   unsigned nr_victims;      /* left of the last scan */
   enum clean_effort effort; /* of the last scan */
-  _Atomic uint64_t cleaned, moved, quarantined;
+  _Atomic uint64_t cleaned, moved, rescued;
 };
 
 struct steward {
@@ -128,6 +138,9 @@ extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
 extern void page_release_locked (struct pool *pool, struct tally *tally,
                                  uint64_t word);
 
+/* Counts a word that was stored (sign +1) or replaced (-1). */
+extern void tally_word (struct tally *tally, uint64_t word, int64_t sign);
+
 /* partial.c: part of one page; data NULL means zeroes. */
 extern int partial_read (struct volume *volume, struct worker *worker,
                          struct tally *tally, uint32_t page, unsigned offset,
@@ -163,6 +176,13 @@ extern unsigned pool_reap (struct pool *pool);
 
 /* Gives back to the host all memory that is free. */
 extern void pool_release_memory (struct pool *pool);
+
+/* volume.c: gives entry id of the image's table its struct volume. */
+extern int volume_attach (struct pool *pool, unsigned id, struct volume **ret);
+extern bool volume_name_is_good (const char *name);
+
+/* adopt.c: the errors of pool_create. */
+extern int pool_adopt (struct pool *pool, const struct pool_config *config);
 
 /* cleaner.c */
 extern int cleaner_create (struct pool *pool);

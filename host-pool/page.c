@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "fingerprint.h"
 #include "internal.h"
 #include "table.h"
@@ -49,7 +50,7 @@ encode (struct volume *volume, struct worker *worker, uint32_t page,
         const void *data)
 {
   struct pool *pool = volume->pool;
-  const uint64_t print = fingerprint (pool->arena.super->key, data);
+  const uint64_t print = fingerprint (pool->arena.super.key, data);
   uint8_t *out = worker->blob + VMSWAP_BLOB_HEADER_SIZE;
   struct blob blob = {
     .volume = volume->id,
@@ -90,16 +91,17 @@ place (struct volume *volume, struct worker *worker, uint32_t page,
   }
   if (err)
     return err;
+  CRASH_POINT ("blob reserved");
   memcpy (arena_segment (&pool->arena, at.segment) + at.offset, worker->blob,
           VMSWAP_BLOB_HEADER_SIZE + length);
+  CRASH_POINT ("blob copied");
   *word = word_moved (*word, at);
   if (at.offset % WEIGH_EVERY < blob_size (length))
     pool_weigh (pool);
   return 0;
 }
 
-/* Counts a word that was stored (sign +1) or replaced (-1). */
-static void
+void
 tally_word (struct tally *tally, uint64_t word, int64_t sign)
 {
   switch (word_tag (word)) {
@@ -111,6 +113,9 @@ tally_word (struct tally *tally, uint64_t word, int64_t sign)
     break;
   case VMSWAP_WORD_FILL:
     tally->fill_pages += sign;
+    break;
+  case VMSWAP_WORD_LOST:
+    tally->lost_pages += sign;
     break;
   case VMSWAP_WORD_EMPTY:
     break;
@@ -159,6 +164,7 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
       return -EAGAIN;
     }
     err = table_set_locked (volume, page, word, &old);
+    CRASH_POINT ("word published");
     if (err == 0)
       page_release_locked (pool, tally, old);
     lock_release (stripe);
@@ -228,7 +234,7 @@ decode_blob (struct volume *volume, uint32_t page, uint64_t word, void *data)
   if (codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, length, data) != 0)
     return -EIO;
   if (!word_fingerprint_matches (word, blob.fingerprint,
-                                 fingerprint (arena->super->key, data)))
+                                 fingerprint (arena->super.key, data)))
     return -EIO;
   return 0;
 }
@@ -249,6 +255,8 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
     return 0;
   case VMSWAP_WORD_BLOB:
     return decode_blob (volume, page, word, data);
+  case VMSWAP_WORD_LOST:
+    break;
   }
-  return -EIO; /* no such tag: the word is damaged */
+  return -EIO; /* lost; or no such tag: the word is damaged */
 }

@@ -89,8 +89,16 @@ pool_create (const struct pool_config *config, struct pool **ret)
   if (err)
     goto destroy_arena;
   create_locks (pool);
-  pool->fixed_bytes =
-      atomic_load (&pool->arena.used) - SEGMENT_RESERVE * POOL_SEGMENT_SIZE;
+  pool->fixed_bytes = atomic_load (&pool->arena.used);
+  if (!pool->arena.adopted)
+    pool->fixed_bytes -= SEGMENT_RESERVE * POOL_SEGMENT_SIZE;
+  err = pool->arena.adopted ? pool_adopt (pool, config) : 0;
+  if (err) {
+    pool_destroy (pool);
+    return err;
+  }
+  pool_weigh (pool);
+  arena_commit (&pool->arena);
   *ret = pool;
   return 0;
 
@@ -114,6 +122,12 @@ pool_destroy (struct pool *pool)
   workers_destroy (&pool->workers);
   arena_destroy (&pool->arena);
   free (pool);
+}
+
+bool
+pool_was_adopted (const struct pool *pool)
+{
+  return pool->arena.adopted;
 }
 
 int

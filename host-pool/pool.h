@@ -41,6 +41,14 @@ struct pool_config {
   uint64_t limit;    /* host memory for everything, metadata included */
   const char *codec; /* name of the compressor: "lz4" (default), "none" */
 
+  /* A directory on tmpfs, or NULL.  The pool then lives in a file there, and
+   * the next pool_create finds its pages again, however this process ends. */
+  const char *state;
+
+  /* Where pool_create says in words why it failed; may be NULL. */
+  char *reason;
+  size_t reason_size;
+
   /* Test hook: called before the pool acquires memory of any kind (a segment,
    * table frames, its own structures).  Returning true makes that
    * acquisition fail. */
@@ -48,15 +56,22 @@ struct pool_config {
   void *deny_opaque;
 };
 
-/* Creates an empty pool.
+/* Creates an empty pool, or adopts the one that config->state holds.
  *
- * -EINVAL: the limit is outside POOL_MIN_LIMIT..POOL_MAX_LIMIT, or there is no
- * such codec.  -ENOMEM and the errors of memfd_create and mmap.  No thread is
- * started: a pool without a steward cleans when a writer needs room. */
+ * -EINVAL: the limit is outside POOL_MIN_LIMIT..POOL_MAX_LIMIT, there is no
+ * such codec, or state is not on tmpfs.  -EBUSY: another process serves this
+ * state.  -EUCLEAN: the image there is damaged, cut short or of another
+ * version; it is left as it is.  -ENOSPC: what it holds is more than the limit
+ * allows.  -ENOMEM and the errors of open, memfd_create and mmap.  No thread
+ * is started: a pool without a steward cleans when a writer needs room. */
 extern int pool_create (const struct pool_config *config, struct pool **ret);
 
-/* Frees the pool, its volumes and all their pages.  The steward must be
- * stopped and nobody else may be inside. */
+/* Was there something in config->state? */
+extern bool pool_was_adopted (const struct pool *pool);
+
+/* Frees the pool, its volumes and all their pages; with config->state, they
+ * stay in the file.  The steward must be stopped and nobody else may be
+ * inside. */
 extern void pool_destroy (struct pool *pool);
 
 /* Locks the arena into memory, page by page as it is used (mlock2 with
@@ -104,6 +119,7 @@ struct pool_stats {
   uint64_t blob_pages; /* pages stored as blobs */
   uint64_t raw_pages;  /* of these: incompressible, stored as they are */
   uint64_t fill_pages; /* pages of one repeated value, no blob */
+  uint64_t lost_pages; /* pages whose data is gone: they read as errors */
   uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now */
   uint64_t volumes;    /* volumes that exist */
 
@@ -114,7 +130,8 @@ struct pool_stats {
   uint64_t bad_pages;        /* reads refused: content failed its check */
   uint64_t segments_cleaned; /* victims of the cleaner */
   uint64_t bytes_moved;      /* blobs the cleaner copied */
-  uint64_t quarantined;      /* segments the cleaner found damaged */
+  uint64_t segments_rescued; /* of these: emptied by way of the page tables,
+                              * because their headers made no sense */
 };
 
 extern void pool_get_stats (struct pool *pool, struct pool_stats *ret);
@@ -181,6 +198,7 @@ struct volume_stats {
   uint64_t blob_pages;    /* pages stored as blobs */
   uint64_t raw_pages;     /* of these: incompressible */
   uint64_t fill_pages;    /* pages of one repeated value */
+  uint64_t lost_pages;    /* pages whose data is gone */
   uint64_t blob_bytes;    /* what its blobs take in the arena */
   uint64_t data_bytes;    /* compressed bytes alone */
   uint64_t table_bytes;   /* what its page table takes */

@@ -53,8 +53,7 @@ satisfied (struct pool *pool, enum reclaim_need need)
   }
   /* Frames need an account below the limit: a warm segment less. */
   return segments_give_back (segments, 0) > 0 ||
-         pool->arena.limit - atomic_load (&pool->arena.used) >=
-             FRAMES_BATCH_BYTES;
+         arena_left (&pool->arena) >= FRAMES_BATCH_BYTES;
 }
 
 static bool

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "segment.h"
 
 static uint32_t *
@@ -106,17 +107,77 @@ segments_create (struct segments *segments, struct arena *arena,
     .arena = arena,
     .workers = workers,
     .nr = arena->nr_segments,
+    .next_birth = 1,
   };
   lock_init (&segments->lock, LOCK_SEGMENTS);
   segments->segment = arena_alloc (arena, (uint64_t) arena->nr_segments *
                                               sizeof (struct segment));
-  if (!segments->segment ||
-      !arena_charge (arena, SEGMENT_RESERVE * POOL_SEGMENT_SIZE))
+  if (!segments->segment)
+    return -ENOMEM;
+  segments->nr_charged = segments->nr_unbacked = SEGMENT_RESERVE;
+  if (arena->adopted)
+    return 0; /* segments_adopt_done charges the reserve */
+  if (!arena_charge (arena, SEGMENT_RESERVE * POOL_SEGMENT_SIZE))
     return -ENOMEM;
   for (unsigned i = 0; i < SEGMENT_RESERVE; ++i)
     list_push (segments, &segments->reserve, segments->next_cold++);
-  segments->nr_charged = segments->nr_unbacked = SEGMENT_RESERVE;
   return 0;
+}
+
+void
+segment_adopt (struct segments *segments, uint32_t segment, uint32_t live,
+               uint32_t end)
+{
+  struct segment *state = &segments->segment[segment];
+  struct vmswap_image_segment *image = &segments->arena->segments[segment];
+  const uint32_t live_before = atomic_load (&state->live);
+
+  if (live_before == 0) {
+    state->adopted = true;
+    /* What an open segment had given out beyond this named nothing. */
+    if (image->state != VMSWAP_SEGMENT_SEALED || image->used < end ||
+        image->used > POOL_SEGMENT_SIZE)
+      image->used = 0;
+    if (image->birth >= atomic_load (&segments->next_birth))
+      atomic_store (&segments->next_birth, image->birth + 1);
+    set_state (segments, segment, VMSWAP_SEGMENT_SEALED);
+  }
+  if (image->used < end)
+    image->used = end;
+  atomic_store (&state->live, live_before + live);
+}
+
+int
+segments_adopt_done (struct segments *segments)
+{
+  struct arena *arena = segments->arena;
+  uint32_t first = 0; /* of a run of free segments */
+  unsigned reserve = 0;
+
+  for (uint32_t i = 0; i <= segments->nr; ++i) {
+    const bool is_free =
+        i < segments->nr && atomic_load (&segments->segment[i].live) == 0;
+
+    if (is_free) {
+      set_state (segments, i, VMSWAP_SEGMENT_FREE);
+      list_append (segments,
+                   reserve++ < SEGMENT_RESERVE ? &segments->reserve
+                                               : &segments->cold,
+                   i);
+      continue;
+    }
+    if (first < i)
+      arena_punch (arena, arena_segment (arena, first),
+                   (uint64_t) (i - first) * POOL_SEGMENT_SIZE);
+    first = i + 1;
+    if (i == segments->nr)
+      break;
+    segments->nr_charged++;
+  }
+  segments->next_cold = segments->nr;
+  arena_charge_anyway (arena,
+                       (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE);
+  return reserve >= SEGMENT_RESERVE ? 0 : -ENOSPC;
 }
 
 void
@@ -190,12 +251,14 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   /* Atomic, because the cleaner's scan looks without the lock. */
-  __atomic_store_n (
-      &arena->segments[segment].birth,
-      __atomic_fetch_add (&arena->super->next_birth, 1, __ATOMIC_RELAXED),
-      __ATOMIC_RELAXED);
+  __atomic_store_n (&arena->segments[segment].birth,
+                    atomic_fetch_add (&segments->next_birth, 1),
+                    __ATOMIC_RELAXED);
   __atomic_store_n (&arena->segments[segment].used, 0, __ATOMIC_RELAXED);
+  segments->segment[segment].adopted = false;
+  CRASH_POINT ("segment taken");
   set_state (segments, segment, VMSWAP_SEGMENT_OPEN);
+  CRASH_POINT ("segment open");
   atomic_fetch_add_explicit (&segments->taken, 1, memory_order_relaxed);
   *ret = segment;
   return 0;
@@ -204,11 +267,12 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
 /* Nothing is live in the segment: it may go, once its readers have gone.  Any
  * thread may find that; the compare-and-swap picks one of them. */
 static void
-segment_retire (struct segments *segments, uint32_t segment,
-                enum vmswap_segment_state from)
+segment_retire (struct segments *segments, uint32_t segment)
 {
-  if (!change_state (segments, segment, from, VMSWAP_SEGMENT_LIMBO))
+  if (!change_state (segments, segment, VMSWAP_SEGMENT_SEALED,
+                     VMSWAP_SEGMENT_LIMBO))
     return;
+  CRASH_POINT ("segment retired");
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   /* Under the lock, so that the list is in order of tags. */
   segments->segment[segment].tag = workers_retire_tag (segments->workers);
@@ -222,9 +286,9 @@ retire_if_dead (struct segments *segments, uint32_t segment)
 {
   const enum vmswap_segment_state state = segment_state (segments, segment);
 
-  if ((state == VMSWAP_SEGMENT_SEALED || state == VMSWAP_SEGMENT_QUARANTINED) &&
+  if (state == VMSWAP_SEGMENT_SEALED &&
       atomic_load (&segments->segment[segment].live) == 0)
-    segment_retire (segments, segment, state);
+    segment_retire (segments, segment);
 }
 
 void
@@ -232,7 +296,9 @@ segment_seal (struct segments *segments, uint32_t segment, uint32_t used)
 {
   __atomic_store_n (&segments->arena->segments[segment].used, used,
                     __ATOMIC_RELAXED);
+  CRASH_POINT ("segment full");
   set_state (segments, segment, VMSWAP_SEGMENT_SEALED);
+  CRASH_POINT ("segment sealed");
   retire_if_dead (segments, segment);
 }
 
@@ -269,15 +335,14 @@ segment_claim (struct segments *segments, uint32_t segment)
    * will ever be in it is there. */
   if (atomic_load (&segments->segment[segment].inflight) == 0)
     return true;
-  segment_unclaim (segments, segment, VMSWAP_SEGMENT_SEALED);
+  segment_unclaim (segments, segment);
   return false;
 }
 
 void
-segment_unclaim (struct segments *segments, uint32_t segment,
-                 enum vmswap_segment_state state)
+segment_unclaim (struct segments *segments, uint32_t segment)
 {
-  set_state (segments, segment, state);
+  set_state (segments, segment, VMSWAP_SEGMENT_SEALED);
   retire_if_dead (segments, segment);
 }
 
@@ -314,6 +379,7 @@ segments_give_back (struct segments *segments, unsigned keep)
       return n;
 
     arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
+    CRASH_POINT ("segment given back");
     lock_acquire (&segments->lock);
     list_push (segments, &segments->cold, segment);
     segments->nr_charged--;
@@ -347,11 +413,10 @@ segments_release_reserve (struct segments *segments)
 uint64_t
 segments_available (struct segments *segments)
 {
-  const struct arena *arena = segments->arena;
-  const uint64_t used = atomic_load (&arena->used);
+  const uint64_t left = arena_left (segments->arena);
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-  return segments->warm.length + (arena->limit - used) / POOL_SEGMENT_SIZE;
+  return segments->warm.length + left / POOL_SEGMENT_SIZE;
 }
 
 uint32_t

@@ -27,7 +27,9 @@ struct segment {
   _Atomic uint32_t live;     /* bytes of blobs that page words name, or will */
   _Atomic uint32_t inflight; /* blobs being copied in, not published yet */
   uint32_t next;             /* in the list it is on */
-  uint64_t tag;              /* of its retirement */
+  bool adopted; /* from an earlier process, which may have left holes: places
+                 * that were given out and not filled */
+  uint64_t tag; /* of its retirement */
 };
 
 struct segment_list {
@@ -37,13 +39,14 @@ struct segment_list {
 struct segments {
   struct arena *arena;
   struct workers *workers;
-  struct lock lock; /* the lists, nr_charged and the image's next_birth */
+  struct lock lock; /* the lists and the counts below */
   struct segment *segment;
   struct segment_list warm, cold, reserve, limbo;
   uint32_t nr;
-  uint32_t next_cold;     /* never used so far: this one and those above */
-  uint32_t nr_charged;    /* segments that may hold memory */
-  uint32_t nr_unbacked;   /* of the reserve: charged, but hold none now */
+  uint32_t next_cold;   /* never used so far: this one and those above */
+  uint32_t nr_charged;  /* segments that may hold memory */
+  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now */
+  _Atomic uint32_t next_birth;
   _Atomic uint64_t taken; /* how many were taken, ever */
 };
 
@@ -76,9 +79,15 @@ extern void segment_debit (struct segments *segments, uint32_t segment,
 /* The cleaner takes a SEALED segment; false: it cannot be had. */
 extern bool segment_claim (struct segments *segments, uint32_t segment);
 
-/* … and ends with it: retired when nothing is live, else to the state. */
-extern void segment_unclaim (struct segments *segments, uint32_t segment,
-                             enum vmswap_segment_state state);
+/* … and ends with it: retired when nothing is live, else SEALED again. */
+extern void segment_unclaim (struct segments *segments, uint32_t segment);
+
+/* For an adopted image, before anything else: the segment has live bytes, up
+ * to the given end; and then once: all segments without any are free.
+ * -ENOSPC: there are too few of those to work with. */
+extern void segment_adopt (struct segments *segments, uint32_t segment,
+                           uint32_t live, uint32_t end);
+extern int segments_adopt_done (struct segments *segments);
 
 /* Frees the retired segments that no reader can look at any more.  Returns
  * how many. */

@@ -9,9 +9,10 @@
 
 /* Every counter once: what is done to one is done to all. */
 #define FOR_EACH_COUNTER(what)                                                 \
-  what (blob_pages) what (raw_pages) what (fill_pages) what (data_bytes)       \
-      what (blob_bytes) what (pages_written) what (pages_read)                 \
-          what (pages_trimmed) what (bad_pages) what (writes_refused)
+  what (blob_pages) what (raw_pages) what (fill_pages) what (lost_pages)       \
+      what (data_bytes) what (blob_bytes) what (pages_written)                 \
+          what (pages_read) what (pages_trimmed) what (bad_pages)              \
+              what (writes_refused)
 
 void
 tally_apply (struct volume *volume, const struct tally *tally)
@@ -94,6 +95,7 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,
     .fill_pages = sum.fill_pages,
+    .lost_pages = sum.lost_pages,
     .volumes = volumes,
     .pages_written = sum.pages_written,
     .pages_read = sum.pages_read,
@@ -102,7 +104,7 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
     .bad_pages = sum.bad_pages,
     .segments_cleaned = atomic_load (&pool->cleaner.cleaned),
     .bytes_moved = atomic_load (&pool->cleaner.moved),
-    .quarantined = atomic_load (&pool->cleaner.quarantined),
+    .segments_rescued = atomic_load (&pool->cleaner.rescued),
   };
   get_segments (pool, ret);
   ret->capacity = pool_capacity (pool);
@@ -119,6 +121,7 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,
     .fill_pages = sum.fill_pages,
+    .lost_pages = sum.lost_pages,
     .blob_bytes = sum.blob_bytes,
     .data_bytes = sum.data_bytes,
     .table_bytes = (uint64_t) atomic_load (&volume->frames) * POOL_PAGE_SIZE,

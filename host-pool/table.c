@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "table.h"
 
 #define LEAF(page) ((page) / VMSWAP_LEAF_WORDS)
@@ -64,6 +65,25 @@ frame_entries (struct volume *volume, uint32_t frame)
   return arena_frame (&volume->pool->arena, frame);
 }
 
+void
+table_each_word (struct volume *volume, table_word_fn *fn, void *opaque)
+{
+  const uint64_t end = volume->size / POOL_PAGE_SIZE;
+  uint64_t words[VMSWAP_LEAF_WORDS];
+  uint64_t page = 0;
+
+  while ((page = table_skip_holes (volume, page, end)) < end) {
+    page -= page % VMSWAP_LEAF_WORDS;
+    lock_acquire (table_stripe (volume, page));
+    table_get_run_locked (volume, page, VMSWAP_LEAF_WORDS, words);
+    lock_release (table_stripe (volume, page));
+    for (unsigned i = 0; i < VMSWAP_LEAF_WORDS; ++i)
+      if (words[i])
+        fn (volume, page + i, words[i], opaque);
+    page += VMSWAP_LEAF_WORDS;
+  }
+}
+
 /* The frame of the directory of the page; 0: it has none. */
 static uint32_t
 find_directory (struct volume *volume, uint64_t page)
@@ -107,6 +127,7 @@ upper_frame (struct volume *volume, uint32_t *entry)
   if (frame == 0)
     return 0;
   frames->words[frame] = 0;
+  CRASH_POINT ("directory made");
   if (!__atomic_compare_exchange_n (entry, &expected, frame, false,
                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     frame_drop (frames, frame); /* another stripe's owner was faster */
@@ -137,8 +158,10 @@ make_leaf_locked (struct volume *volume, uint32_t page)
   frames->words[leaf] = 0;
   count_leaf (volume, directory, 1);
   atomic_fetch_add (&volume->frames, 1);
+  CRASH_POINT ("leaf made");
   __atomic_store_n (&frame_entries (volume, directory)[LEAF_INDEX (page)], leaf,
                     __ATOMIC_RELEASE);
+  CRASH_POINT ("leaf named");
   return arena_frame (frames->arena, leaf);
 }
 
@@ -207,7 +230,9 @@ table_emptied_locked (struct volume *volume, uint32_t page, unsigned n)
 
   frames->words[frame] -= n;
   if (frames->words[frame] == 0) {
+    CRASH_POINT ("leaf emptied");
     __atomic_store_n (entry, 0, __ATOMIC_RELEASE);
+    CRASH_POINT ("leaf unnamed");
     count_leaf (volume, find_directory (volume, page), -1);
     atomic_fetch_sub (&volume->frames, 1);
     frame_drop (frames, frame);
@@ -308,6 +333,7 @@ drop_if_bare (struct volume *volume, uint32_t *entry)
 
   if (is_bare (volume, entry)) {
     __atomic_store_n (entry, 0, __ATOMIC_RELEASE);
+    CRASH_POINT ("directory unnamed");
     atomic_fetch_sub (&volume->frames, 1);
     frame_drop (&volume->pool->frames, directory);
   }
@@ -341,10 +367,12 @@ table_destroy (struct volume *volume)
 
     if (root == 0)
       continue;
+    /* Unnamed first: a dropped frame may be another's at once. */
+    CRASH_POINT ("volume half gone");
+    __atomic_store_n (&volume->image->root[r], 0, __ATOMIC_RELEASE);
     for (unsigned d = 0; d < VMSWAP_DIRECTORY_ENTRIES; ++d)
       if (frame_entries (volume, root)[d])
         frame_drop (frames, frame_entries (volume, root)[d]);
-    volume->image->root[r] = 0;
     frame_drop (frames, root);
   }
 }

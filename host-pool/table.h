@@ -59,6 +59,13 @@ extern void table_prune (struct volume *volume);
 extern uint64_t table_skip_holes (struct volume *volume, uint64_t page,
                                   uint64_t end);
 
+/* Calls fn for every word that is not empty, without a lock: the word may have
+ * changed since. */
+typedef void table_word_fn (struct volume *volume, uint32_t page, uint64_t word,
+                            void *opaque);
+extern void table_each_word (struct volume *volume, table_word_fn *fn,
+                             void *opaque);
+
 /* Frees roots and directories; all leaves are gone already. */
 extern void table_destroy (struct volume *volume);
 

@@ -14,11 +14,12 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "crash-point.h"
 #include "internal.h"
 #include "table.h"
 
-static bool
-good_name (const char *name)
+bool
+volume_name_is_good (const char *name)
 {
   const size_t length = strlen (name);
 
@@ -39,36 +40,46 @@ find_locked (struct pool *pool, const char *name)
   return NULL;
 }
 
-static int
-create_locked (struct pool *pool, const char *name, uint64_t size,
-               struct volume **ret)
+int
+volume_attach (struct pool *pool, unsigned id, struct volume **ret)
 {
-  struct vmswap_image_volume *image;
+  struct vmswap_image_volume *image = &pool->arena.volumes[id];
   struct volume *volume;
-  unsigned id = 0;
 
-  while (pool->volume[id])
-    if (++id == POOL_MAX_VOLUMES)
-      return -ENOSPC;
   if (arena_denied (&pool->arena))
     return -ENOMEM;
   volume = calloc (1, sizeof *volume);
   if (!volume)
     return -ENOMEM;
+  volume->pool = pool;
+  volume->image = image;
+  volume->id = id;
+  volume->size = image->size;
+  __atomic_store_n (&pool->volume[id], volume, __ATOMIC_RELEASE);
+  *ret = volume;
+  return 0;
+}
 
+static int
+create_locked (struct pool *pool, const char *name, uint64_t size,
+               struct volume **ret)
+{
+  struct vmswap_image_volume *image;
+  unsigned id = 0;
+  int err;
+
+  while (pool->volume[id])
+    if (++id == POOL_MAX_VOLUMES)
+      return -ENOSPC;
   image = &pool->arena.volumes[id];
   memset (image, 0, sizeof *image);
   strcpy (image->name, name);
   image->size = size;
-  __atomic_store_n (&image->state, VMSWAP_VOLUME_LIVE, __ATOMIC_RELEASE);
-
-  volume->pool = pool;
-  volume->image = image;
-  volume->id = id;
-  volume->size = size;
-  __atomic_store_n (&pool->volume[id], volume, __ATOMIC_RELEASE);
-  *ret = volume;
-  return 0;
+  err = volume_attach (pool, id, ret);
+  CRASH_POINT ("volume made");
+  if (!err)
+    __atomic_store_n (&image->state, VMSWAP_VOLUME_LIVE, __ATOMIC_RELEASE);
+  return err;
 }
 
 int
@@ -77,7 +88,7 @@ volume_open (struct pool *pool, const char *name, uint64_t size,
 {
   int err;
 
-  if (!good_name (name) || size == 0 || size % POOL_PAGE_SIZE ||
+  if (!volume_name_is_good (name) || size == 0 || size % POOL_PAGE_SIZE ||
       size > VOLUME_MAX_SIZE)
     return -EINVAL;
 
@@ -134,6 +145,7 @@ volume_delete (struct volume *volume)
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
   table_destroy (volume);
+  CRASH_POINT ("volume emptied");
   __atomic_store_n (&volume->image->state, VMSWAP_VOLUME_FREE,
                     __ATOMIC_RELEASE);
   tally_depart (pool, volume);

@@ -5,7 +5,7 @@
  * here is a pointer: places are offsets, segment numbers or frame numbers,
  * and every integer is little endian with a fixed width.
  *
- *    offset 0        superblock                       4 KiB
+ *    offset 0        superblock, two slots            2 x 4 KiB
  *    volumes_offset  volume table                     volumes_count entries
  *    segments_offset segment table                    segments_count entries
  *    frames_offset   frames: page tables of volumes   frames_count x 4 KiB
@@ -17,6 +17,10 @@
  * What is stored here is what cannot be recomputed.  Live bytes of segments,
  * which frames are taken and how many words a leaf holds all follow from a
  * walk over the page tables.
+ *
+ * The superblock is written to its two slots in turn: the slot with the higher
+ * generation and a right checksum counts, so one whole superblock is always
+ * there.  It changes when a process adopts the image, not while pages move.
  *
  * Order of stores (a process may die between any two instructions, and the
  * next one adopts what it left): a blob is complete before the word that names
@@ -39,18 +43,17 @@ struct vmswap_image_super {
   uint32_t page_size;    /* 4096 */
   uint32_t segment_size; /* 1 MiB */
   uint32_t volumes_count;
-  uint32_t segments_count;
-  uint32_t frames_count;
-  uint64_t limit; /* host memory for everything, bytes */
+  uint32_t segments_count; /* the most there can be: room for a larger limit */
+  uint32_t frames_count;   /* likewise */
+  uint64_t generation;     /* of this superblock; the higher one counts */
+  uint64_t limit;          /* host memory for everything, bytes */
   uint64_t volumes_offset;
   uint64_t segments_offset;
   uint64_t frames_offset;
   uint64_t data_offset;
   uint64_t image_size;
-  uint32_t next_birth; /* number of segments ever opened */
-  uint8_t codec;       /* enum vmswap_codec: what new blobs use */
-  uint8_t reserved[3];
   uint8_t key[VMSWAP_IMAGE_KEY_SIZE]; /* XXH3 secret of the fingerprints */
+  uint64_t checksum; /* XXH64, seed 0, of all the bytes before it */
 };
 
 /* A volume and the root of its page table.
@@ -80,11 +83,12 @@ struct vmswap_image_volume {
  *   FREE        -> OPEN         segment_take: somebody appends to it
  *   OPEN        -> SEALED       segment_seal: full, or the pool is idle
  *   SEALED      -> CLEANING     segment_claim: the cleaner empties it
- *   CLEANING    -> SEALED       segment_unclaim: it could not finish
- *   CLEANING    -> QUARANTINED  cleaner: a header makes no sense
- *   SEALED, CLEANING, QUARANTINED
- *               -> LIMBO        segment_retire: nothing live is left
+ *   CLEANING    -> SEALED       segment_unclaim: done, or could not finish
+ *   SEALED      -> LIMBO        segment_retire: nothing live is left
  *   LIMBO       -> FREE         segments_reap: no reader can look at it
+ *
+ * A process that adopts the image makes SEALED of every segment that page
+ * words name, and FREE of all others.
  */
 enum vmswap_segment_state {
   VMSWAP_SEGMENT_FREE = 0,
@@ -92,7 +96,6 @@ enum vmswap_segment_state {
   VMSWAP_SEGMENT_SEALED = 2,
   VMSWAP_SEGMENT_CLEANING = 3,
   VMSWAP_SEGMENT_LIMBO = 4,
-  VMSWAP_SEGMENT_QUARANTINED = 5,
 };
 
 struct vmswap_image_segment {
@@ -110,15 +113,19 @@ struct vmswap_image_segment {
  *   +--------------+-----------+--------------+---------+----+
  *   |      0       |        value (32 bits)    |    0    |  2 |   fill
  *   +--------------+---------------------------+---------+----+
+ *   |                       0                            |  7 |   lost
+ *   +----------------------------------------------------+----+
  *
  * The word 0 is an empty page (reads as zero).  A fill page is the 32-bit
  * value repeated 1024 times.  length is that of the compressed bytes, without
  * the header; 4096 means that they are the page itself.  The blob starts at
- * the given offset of the segment. */
+ * the given offset of the segment.  A lost page held data that is gone: it
+ * reads as an error until it is written or trimmed. */
 enum vmswap_word_tag {
   VMSWAP_WORD_EMPTY = 0,
   VMSWAP_WORD_BLOB = 1,
   VMSWAP_WORD_FILL = 2,
+  VMSWAP_WORD_LOST = 7,
 };
 
 #define VMSWAP_WORD_TAG_BITS 3
@@ -158,7 +165,7 @@ enum vmswap_codec { VMSWAP_CODEC_NONE = 0, VMSWAP_CODEC_LZ4 = 1 };
 #define VMSWAP_STATIC_ASSERT _Static_assert
 #endif
 
-VMSWAP_STATIC_ASSERT (sizeof (struct vmswap_image_super) == 88 + 192,
+VMSWAP_STATIC_ASSERT (sizeof (struct vmswap_image_super) == 96 + 192,
                       "superblock");
 VMSWAP_STATIC_ASSERT (sizeof (struct vmswap_image_volume) == 256, "volume");
 VMSWAP_STATIC_ASSERT (sizeof (struct vmswap_image_segment) == 16, "segment");

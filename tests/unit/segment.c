@@ -25,7 +25,7 @@ test_states (void)
   segment_published (segments, s);
   CHECK (segment_claim (segments, s));
   CHECK (!segment_claim (segments, s)); /* one cleaner */
-  segment_unclaim (segments, s, VMSWAP_SEGMENT_SEALED);
+  segment_unclaim (segments, s);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_SEALED);
 
   segment_debit (segments, s, 100);
@@ -35,25 +35,6 @@ test_states (void)
   CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &again) == 0);
   CHECK (again == s);                /* warm ones first */
   segment_seal (segments, again, 0); /* dead when sealed */
-  CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_LIMBO);
-  pool_destroy (pool);
-}
-
-static void
-test_quarantine (void)
-{
-  struct pool *pool = unit_pool (32);
-  struct segments *segments = &pool->segments;
-  uint32_t s;
-
-  CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &s) == 0);
-  segment_credit (segments, s, 100);
-  segment_published (segments, s);
-  segment_seal (segments, s, 100);
-  CHECK (segment_claim (segments, s));
-  segment_unclaim (segments, s, VMSWAP_SEGMENT_QUARANTINED);
-  CHECK (!segment_claim (segments, s));
-  segment_debit (segments, s, 100);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_LIMBO);
   pool_destroy (pool);
 }
@@ -132,7 +113,6 @@ int
 main (void)
 {
   test_states ();
-  test_quarantine ();
   test_readers ();
   test_reserve ();
   test_give_back ();
