@@ -58,12 +58,12 @@ unlock (pthread_mutex_t **mutex)
   pthread_mutex_lock (locked)
 
 static bool
-is_blank (const struct export *export)
+volume_is_blank (struct volume *volume)
 {
   struct volume_stats stats;
 
-  volume_get_stats (export->volume, &stats);
-  return stats.blob_pages + stats.fill_pages == 0;
+  volume_get_stats (volume, &stats);
+  return stats.blob_pages + stats.fill_pages + stats.lost_pages == 0;
 }
 
 static struct export *
@@ -97,24 +97,36 @@ report_no_volume (const char *name, int err)
 
 /* At the end of the list, so that listings keep the user's order. */
 static struct export *
-add_locked (const char *name, uint64_t size, bool listed)
+append_locked (struct volume *volume, bool listed)
 {
   struct export *export = calloc (1, sizeof *export);
   struct export **last = &exports;
-  int r = export == NULL
-              ? -ENOMEM
-              : volume_open (pool, name, size, &export->volume, NULL);
 
-  if (r < 0) {
-    report_no_volume (name, -r);
-    nbdkit_set_error (-r);
-    free (export);
+  if (export == NULL)
     return NULL;
-  }
+  export->volume = volume;
   export->listed = listed;
   while (*last != NULL)
     last = &(*last)->next;
   *last = export;
+  return export;
+}
+
+static struct export *
+add_locked (const char *name, uint64_t size, bool listed)
+{
+  struct export *export = NULL;
+  struct volume *volume;
+  int r = volume_open (pool, name, size, &volume, NULL);
+
+  if (r == 0) {
+    export = append_locked (volume, listed);
+    r = export == NULL ? -ENOMEM : 0;
+  }
+  if (r < 0) {
+    report_no_volume (name, -r);
+    nbdkit_set_error (-r);
+  }
   return export;
 }
 
@@ -130,6 +142,49 @@ remove_locked (struct export *export)
   free (export);
 }
 
+static const struct guest *
+find_guest (const char *name)
+{
+  const struct guest *guest = settings->guests;
+
+  while (guest != NULL && strcmp (guest->name, name) != 0)
+    guest = guest->next;
+  return guest;
+}
+
+/* What becomes of a volume that an earlier server left (state=). */
+static int
+adopt_volume (struct volume *volume, void *opaque)
+{
+  const char *name = volume_name (volume);
+  const struct guest *guest = find_guest (name);
+  struct human is, given;
+  struct export *export;
+
+  if (volume_is_blank (volume))
+    volume_delete (volume);
+  else if (settings->nr_guests == 0) {
+    export = append_locked (volume, false);
+    if (export == NULL) {
+      nbdkit_error ("export '%s': %m", name);
+      return -1;
+    }
+    export->written = true;
+  }
+  else if (guest == NULL)
+    nbdkit_error ("warning: state= holds pages of '%s', which no guest= "
+                  "lists: they are kept, list it to serve them",
+                  name);
+  else if (guest->size != volume_size (volume)) {
+    nbdkit_error ("guest=%s: it holds pages and its size is %s, not %s: give "
+                  "the size it has",
+                  name, human_size (&is, volume_size (volume)),
+                  human_size (&given, guest->size));
+    return -1;
+  }
+  return 0;
+}
+
 int
 exports_start (struct pool *the_pool, const struct settings *the_settings)
 {
@@ -137,6 +192,8 @@ exports_start (struct pool *the_pool, const struct settings *the_settings)
 
   pool = the_pool;
   settings = the_settings;
+  if (volume_each (pool, adopt_volume, NULL) != 0)
+    return -1;
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
     if (add_locked (g->name, g->size, true) == NULL)
       return -1;
@@ -251,7 +308,8 @@ exports_open (const char *name)
     free (conn);
     return NULL;
   }
-  if (settings->swap_header && export->conns == NULL && is_blank (export))
+  if (settings->swap_header && export->conns == NULL &&
+      volume_is_blank (export->volume))
     write_header (export);
   conn->export = export;
   conn->volume = export->volume;
@@ -290,7 +348,7 @@ exports_close (struct conn *conn)
   free (conn);
   release_locked (export);
   if (export->conns == NULL && !export->listed &&
-      (!export->written || is_blank (export)))
+      (!export->written || volume_is_blank (export->volume)))
     remove_locked (export);
 }
 

@@ -88,22 +88,34 @@ vmswap_dump_plugin (void)
   printf ("vmswap_max_size=%" PRIu64 "\n", EXPORT_MAX_SIZE);
   printf ("vmswap_max_exports=%u\n", POOL_MAX_VOLUMES);
   printf ("vmswap_mlock=yes\n");
+  printf ("vmswap_state=yes\n");
 }
 
 static int
 vmswap_get_ready (void)
 {
-  const struct pool_config config = { .limit = settings.pool,
-                                      .codec = settings.compressor };
+  char reason[512] = "";
+  const struct pool_config config = {
+    .limit = settings.pool,
+    .codec = settings.compressor,
+    .state = settings.state,
+    .reason = reason,
+    .reason_size = sizeof reason,
+  };
   struct human size;
   int r = pool_create (&config, &pool);
 
   if (r < 0) {
-    nbdkit_error ("cannot make a pool of %s: %s: give a smaller pool=, or "
-                  "raise the memory limits of the server",
-                  human_size (&size, settings.pool), strerror (-r));
+    if (reason[0] != '\0')
+      nbdkit_error ("%s", reason);
+    else
+      nbdkit_error ("cannot make a pool of %s: %s: give a smaller pool=, or "
+                    "raise the memory limits of the server",
+                    human_size (&size, settings.pool), strerror (-r));
     return -1;
   }
+  if (pool_was_adopted (pool))
+    describe_pool (pool, "adopted");
   return exports_start (pool, &settings);
 }
 

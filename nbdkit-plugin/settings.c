@@ -35,6 +35,9 @@ const char settings_help[] =
     "                         (default: error).\n"
     "share=BOOL               Let several peers write to one export\n"
     "                         (default: no).\n"
+    "state=DIR                Keep the pool in this directory on tmpfs, so "
+    "that\n"
+    "                         the next server finds it (default: no).\n"
     "swap-header=BOOL         Blank exports hold a swap header\n"
     "                         (default: yes).";
 
@@ -174,6 +177,27 @@ set_share (struct settings *settings, const char *key, const char *value)
   return parse_bool (key, value, &settings->share);
 }
 
+/* nbdkit leaves its directory before the pool is made. */
+static int
+set_state (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: name a directory on tmpfs, such as "
+                  "/run/vmswap",
+                  key);
+    return -1;
+  }
+  settings->state = realpath (value, NULL);
+  if (settings->state == NULL) {
+    nbdkit_error ("%s=%s: %m: make it a directory on tmpfs", key,
+                  show (&shown, value));
+    return -1;
+  }
+  return 0;
+}
+
 static int
 set_swap_header (struct settings *settings, const char *key, const char *value)
 {
@@ -272,13 +296,10 @@ static const struct parameter {
   bool repeatable;
   int (*set) (struct settings *settings, const char *key, const char *value);
 } parameters[] = {
-  { "pool", false, set_pool },
-  { "size", false, set_size },
-  { "guest", true, set_guest },
-  { "compressor", false, set_compressor },
-  { "full", false, set_full },
-  { "share", false, set_share },
-  { "swap-header", false, set_swap_header },
+  { "pool", false, set_pool },   { "size", false, set_size },
+  { "guest", true, set_guest },  { "compressor", false, set_compressor },
+  { "full", false, set_full },   { "share", false, set_share },
+  { "state", false, set_state }, { "swap-header", false, set_swap_header },
 };
 
 int
@@ -325,4 +346,6 @@ settings_free (struct settings *settings)
   }
   settings->guests = NULL;
   settings->nr_guests = 0;
+  free (settings->state);
+  settings->state = NULL;
 }

@@ -30,6 +30,7 @@ struct settings {
   uint64_t pool;          /* bytes of host memory, everything counted */
   uint64_t size;          /* virtual size of an export, unless it says else */
   const char *compressor; /* NULL: the pool's default */
+  char *state;            /* a directory on tmpfs, absolute; NULL: none */
   bool stall;             /* full=stall */
   bool share;             /* several peers may write to one export */
   bool swap_header;       /* blank exports get a swap header */

@@ -266,11 +266,14 @@ main (int argc, char **argv)
 
     strcpy (name, shared->point[i].name);
     for (unsigned k = 0; k < hits && k < passed[i]; ++k) {
-      if (!run (name, hit_to_try (k, hits, passed[i])))
+      const bool died = run (name, hit_to_try (k, hits, passed[i]));
+
+      /* How often some points are passed depends on the scheduler. */
+      if (!died && k == 0)
         fail ("\"%s\" was not reached again", name);
       shared->kill_at[0] = '\0'; /* verify passes these points, too */
       verify ();
-      deaths++;
+      deaths += died;
     }
     printf ("%-28s passed %u times\n", name, passed[i]);
   }

@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# With state=, what was stored is there after a clean stop and after kill -9;
+# what cannot be adopted is refused in one line and left alone.
+
+TMPDIR=/dev/shm
+. "${srcdir:-.}/functions.sh"
+
+requires nbdcopy --version
+state=$dir/state
+mkdir "$state"
+
+# refused PATTERN ARG...: nbdkit ends with exit 1 and one error line.
+refused ()
+{
+    pattern=$1
+    shift
+    status=0
+    "$nbdkit" -f -U "$dir/other" "$plugin" "$@" --run true \
+        >"$dir/out" 2>&1 || status=$?
+    [ "$status" -eq 1 ] || fail "$*: exit $status"
+    [ "$(grep -c error: "$dir/out")" -eq 1 ] || fail "$*: $(cat "$dir/out")"
+    grep -q "$pattern" "$dir/out" || fail "$*: $(cat "$dir/out")"
+}
+
+# Real bytes of all kinds, of 16 MiB.
+dd if=/dev/urandom of="$dir/image" bs=64k count=128 2>/dev/null
+cat "$plugin" "$plugin" "$plugin" "$plugin" >>"$dir/image"
+truncate -s 16M "$dir/image"
+
+start_nbdkit pool=64M size=16M "state=$state"
+nbdcopy "$dir/image" "$(export_uri web1)"
+[ "$(stat -c %a "$state/pool.vmswap")" = 600 ] || fail "others can read it"
+refused 'in use by another server' pool=64M "state=$state"
+stop_nbdkit
+
+start_nbdkit pool=64M size=16M "state=$state"
+nbdcopy "$(export_uri web1)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "after a clean stop"
+kill -9 "$nbdkit_pid"
+wait "$nbdkit_pid" 2>/dev/null || :
+
+# Other guests beside it, and another compressor.
+start_nbdkit pool=128M "state=$state" compressor=none guest=web1,size=16M \
+             guest=web2,size=16M
+nbdcopy "$(export_uri web1)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "after kill -9"
+nbdcopy "$dir/image" "$(export_uri web2)"
+kill -9 "$nbdkit_pid"
+wait "$nbdkit_pid" 2>/dev/null || :
+
+# A guest that is not listed keeps its pages, and the server says so.
+start_nbdkit pool=64M "state=$state" guest=web2,size=16M
+grep -q "warning: state= holds pages of 'web1'" "$dir/nbdkit.log" \
+    || fail "no warning"
+nbdcopy "$(export_uri web2)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "the second guest"
+stop_nbdkit
+start_nbdkit pool=64M "state=$state" size=16M
+nbdcopy "$(export_uri web1)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "after it was not listed"
+stop_nbdkit
+
+# What cannot be.
+refused 'give the size it has' pool=64M "state=$state" guest=web1,size=32M
+refused 'holds more than pool= allows' pool=16M "state=$state"
+refused 'at most 256 MiB' pool=257M "state=$state"
+refused 'is not on tmpfs' pool=64M state=/
+refused 'make it a directory' pool=64M "state=$state/none"
+refused 'make it a directory' pool=64M "state=$state/pool.vmswap"
+refused 'state= is empty' pool=64M state=
+
+# Damage, each to a copy: refused, and the file stays what it was.
+good=$state/good
+mv "$state/pool.vmswap" "$good"
+damaged ()
+{
+    before=$(cksum <"$state/pool.vmswap")
+    refused "$1" pool=64M "state=$state"
+    [ "$before" = "$(cksum <"$state/pool.vmswap")" ] \
+        || fail "$1: the file was changed"
+}
+cp --sparse=always "$good" "$state/pool.vmswap"
+truncate -s 20M "$state/pool.vmswap"
+damaged 'it is cut short'
+cp --sparse=always "$good" "$state/pool.vmswap"
+dd if=/dev/zero of="$state/pool.vmswap" bs=8192 count=1 conv=notrunc 2>/dev/null
+damaged 'its superblock is damaged'
+cp --sparse=always "$good" "$state/pool.vmswap"
+printf 'xx' | dd of="$state/pool.vmswap" bs=1 seek=40 conv=notrunc 2>/dev/null
+printf 'xx' | dd of="$state/pool.vmswap" bs=1 seek=4136 conv=notrunc 2>/dev/null
+damaged 'its superblock is damaged'
+echo "this is no image" >"$state/pool.vmswap"
+damaged 'its superblock is damaged'
+
+# One damaged slot is no harm.
+cp --sparse=always "$good" "$state/pool.vmswap"
+printf 'xx' | dd of="$state/pool.vmswap" bs=1 seek=40 conv=notrunc 2>/dev/null
+start_nbdkit pool=64M "state=$state" size=16M
+nbdcopy "$(export_uri web1)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "with one superblock"
+stop_nbdkit
