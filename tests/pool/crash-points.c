@@ -42,6 +42,26 @@ struct shared {
 static struct shared *shared;
 static char state[] = "/dev/shm/vmswap-crash-XXXXXX";
 
+static void
+remove_state (void)
+{
+  char path[100];
+
+  snprintf (path, sizeof path, "%s/pool.vmswap", state);
+  unlink (path);
+}
+
+static pid_t parent; /* the process that made state, and removes it */
+
+static void
+clean_up (void)
+{
+  if (getpid () != parent)
+    return;
+  remove_state ();
+  rmdir (state);
+}
+
 static void __attribute__ ((noreturn, format (printf, 1, 2)))
 fail (const char *fmt, ...)
 {
@@ -193,15 +213,6 @@ verify (void)
   pool_destroy (pool);
 }
 
-static void
-remove_state (void)
-{
-  char path[100];
-
-  snprintf (path, sizeof path, "%s/pool.vmswap", state);
-  unlink (path);
-}
-
 /* Runs the script up to its death.  False: it ended by itself. */
 static bool
 run (const char *kill_at, unsigned hit)
@@ -252,6 +263,8 @@ main (int argc, char **argv)
     printf ("SKIP: no tmpfs at /dev/shm: %s\n", strerror (errno));
     return 77;
   }
+  parent = getpid ();
+  atexit (clean_up);
   shared = mmap (NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED)
@@ -277,8 +290,6 @@ main (int argc, char **argv)
     }
     printf ("%-28s passed %u times\n", name, passed[i]);
   }
-  remove_state ();
-  rmdir (state);
   printf ("%u points, %u deaths, nothing lost\n", nr_points, deaths);
   return nr_points > 15 ? 0 : 1;
 }

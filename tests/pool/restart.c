@@ -35,11 +35,27 @@ struct shared {
   } log[];
 };
 
+#define MAX_THREADS 16
+
 static struct shared *shared;
 static struct pool *pool_of_child;
 static unsigned nr_pages = 6000, nr_threads = 3, cycles = 40, pool_mib = 32;
 static unsigned seed = 1;
 static char state[] = "/dev/shm/vmswap-restart-XXXXXX";
+
+static pid_t parent; /* the process that made state, and removes it */
+
+static void
+clean_up (void)
+{
+  char path[100];
+
+  if (getpid () != parent)
+    return;
+  snprintf (path, sizeof path, "%s/pool.vmswap", state);
+  unlink (path);
+  rmdir (state);
+}
 
 static void __attribute__ ((noreturn, format (printf, 1, 2)))
 fail (const char *fmt, ...)
@@ -197,8 +213,8 @@ open_pool (bool expect_adopted, struct volume **volume)
 static void __attribute__ ((noreturn))
 child (bool expect_adopted, uint32_t random)
 {
-  pthread_t thread[nr_threads];
-  struct job job[nr_threads];
+  pthread_t thread[MAX_THREADS];
+  struct job job[MAX_THREADS];
   struct volume *volume;
   struct pool *pool = open_pool (expect_adopted, &volume);
 
@@ -274,16 +290,6 @@ run_cycle (unsigned cycle, uint32_t *random)
 }
 
 static void
-clean_up (void)
-{
-  char path[100];
-
-  snprintf (path, sizeof path, "%s/pool.vmswap", state);
-  unlink (path);
-  rmdir (state);
-}
-
-static void
 parse (int argc, char **argv)
 {
   static const struct {
@@ -305,6 +311,8 @@ parse (int argc, char **argv)
             "[--pool MIB] [--seed N]");
     *options[j].value = strtoul (argv[i + 1], NULL, 0);
   }
+  if (nr_threads == 0 || nr_threads > MAX_THREADS)
+    fail ("--threads: 1 to %d", MAX_THREADS);
 }
 
 int
@@ -320,11 +328,12 @@ main (int argc, char **argv)
     printf ("SKIP: no tmpfs at /dev/shm: %s\n", strerror (errno));
     return 77;
   }
+  parent = getpid ();
+  atexit (clean_up);
   shared = mmap (NULL, sizeof *shared + nr_pages * sizeof shared->log[0],
                  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED)
     fail ("mmap");
-  const pid_t parent = getpid ();
   pool_destroy (open_pool (false, &volume));
   for (unsigned i = 0; i < cycles; ++i) {
     run_cycle (1, &random);
@@ -334,7 +343,5 @@ main (int argc, char **argv)
           "acknowledged, seed %u\n",
           cycles, (unsigned long long) atomic_load (&shared->steps), open_steps,
           seed);
-  if (getpid () == parent)
-    clean_up ();
   return 0;
 }

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The model test: options, threads, and the summary.  See model.h. */
+
+#include <config.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static const char usage[] =
+    "usage: model [--ops N] [--seconds N] [--threads N] [--volumes N]\n"
+    "             [--size BYTES] [--pool BYTES] [--seed N] [--codec NAME]\n"
+    "             [--check-every N] [--full] [--hot]\n"
+    "             [--steward | --no-steward]\n"
+    "BYTES may end in K, M, G or T.\n";
+
+enum { OPT_FIRST = 256, OPT_FULL, OPT_HOT, OPT_STEWARD, OPT_NO_STEWARD };
+
+static const struct option options[] = {
+  { "ops", required_argument, NULL, 'o' },
+  { "seconds", required_argument, NULL, 'n' },
+  { "threads", required_argument, NULL, 't' },
+  { "volumes", required_argument, NULL, 'v' },
+  { "size", required_argument, NULL, 's' },
+  { "pool", required_argument, NULL, 'p' },
+  { "seed", required_argument, NULL, 'r' },
+  { "codec", required_argument, NULL, 'c' },
+  { "check-every", required_argument, NULL, 'e' },
+  { "full", no_argument, NULL, OPT_FULL },
+  { "hot", no_argument, NULL, OPT_HOT },
+  { "steward", no_argument, NULL, OPT_STEWARD },
+  { "no-steward", no_argument, NULL, OPT_NO_STEWARD },
+  { "help", no_argument, NULL, 'h' },
+  { NULL, 0, NULL, 0 },
+};
+
+static void
+set_option (struct model_options *opt, int c)
+{
+  switch (c) {
+  case 'o':
+    opt->ops = test_size ("--ops", optarg);
+    break;
+  case 'n':
+    opt->seconds = test_size ("--seconds", optarg);
+    break;
+  case 't':
+    opt->threads = test_size ("--threads", optarg);
+    break;
+  case 'v':
+    opt->volumes = test_size ("--volumes", optarg);
+    break;
+  case 's':
+    opt->size = test_size ("--size", optarg);
+    break;
+  case 'p':
+    opt->pool = test_size ("--pool", optarg);
+    break;
+  case 'r':
+    opt->seed = test_size ("--seed", optarg);
+    break;
+  case 'c':
+    opt->codec = optarg;
+    break;
+  case 'e':
+    opt->check_every = test_size ("--check-every", optarg);
+    break;
+  case OPT_FULL:
+    opt->full = true;
+    break;
+  case OPT_HOT:
+    opt->hot = true;
+    break;
+  case OPT_STEWARD:
+  case OPT_NO_STEWARD:
+    opt->steward = c == OPT_STEWARD;
+    break;
+  default:
+    fputs (usage, c == 'h' ? stdout : stderr);
+    exit (c == 'h' ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
+}
+
+static void
+parse_options (struct model_options *opt, int argc, char **argv)
+{
+  int c;
+
+  *opt = (struct model_options){ .ops = 1000000,
+                                 .threads = 4,
+                                 .volumes = 2,
+                                 .size = 32 * MIB,
+                                 .seed = (uint64_t) (test_seconds () * 1e6),
+                                 .codec = "lz4",
+                                 .steward = true };
+  while ((c = getopt_long (argc, argv, "h", options, NULL)) != -1)
+    set_option (opt, c);
+  if (optind < argc)
+    FAIL ("unknown argument '%s'", argv[optind]);
+  if (opt->threads < 1 || opt->threads > MODEL_MAX_THREADS)
+    FAIL ("--threads must be 1 to %u", MODEL_MAX_THREADS);
+  if (opt->volumes < 1 || opt->volumes > POOL_MAX_VOLUMES)
+    FAIL ("--volumes must be 1 to %u", POOL_MAX_VOLUMES);
+  if (opt->size % POOL_PAGE_SIZE || opt->size / opt->threads < MIB / 4)
+    FAIL ("--size must be whole pages, and 256K for each thread");
+  if (opt->pool == 0) /* by default there is room for all, or for a quarter */
+    opt->pool = opt->full ? opt->size * opt->volumes / 4
+                          : opt->size * opt->volumes * 2 + 32 * MIB;
+  if (opt->pool < POOL_MIN_LIMIT)
+    opt->pool = POOL_MIN_LIMIT;
+  if (opt->check_every == 0)
+    opt->check_every = opt->ops / 20 + 1;
+  snprintf (test_context, sizeof test_context,
+            "seed %" PRIu64 ", %u threads, %u volumes of %" PRIu64
+            "K, pool %" PRIu64 "K, %s%s%s, steward %s",
+            opt->seed, opt->threads, opt->volumes, opt->size >> 10,
+            opt->pool >> 10, opt->codec, opt->full ? ", full" : "",
+            opt->hot ? ", hot" : "", opt->steward ? "on" : "off");
+}
+
+bool
+model_tick (struct model *m)
+{
+  const uint64_t n = atomic_fetch_add (&m->done, 1) + 1;
+
+  if (n % m->opt.check_every == 0)
+    POOL_CHECK (m->pool, n / m->opt.check_every % 8 == 0);
+  if (n >= m->opt.ops)
+    atomic_store (&m->stop, true);
+  if (m->deadline && n % 256 == 0 && test_seconds () > m->deadline)
+    atomic_store (&m->stop, true);
+  return !atomic_load (&m->stop);
+}
+
+static void
+setup (struct model *m)
+{
+  const struct model_options *opt = &m->opt;
+  const struct pool_config config = { .limit = opt->pool, .codec = opt->codec };
+
+  content_init (opt->seed);
+  CHECK_RC (pool_create (&config, &m->pool), 0);
+  m->volumes = test_alloc (opt->volumes * sizeof *m->volumes);
+  for (unsigned i = 0; i < opt->volumes; i++) {
+    struct model_volume *v = &m->volumes[i];
+    char name[32];
+    bool created;
+
+    snprintf (name, sizeof name, "guest%u", i);
+    CHECK_RC (volume_open (m->pool, name, opt->size, &v->volume, &created), 0);
+    CHECK (created);
+    if (!opt->hot)
+      v->shadow = test_alloc (opt->size);
+  }
+  CHECK_RC (pool_compact (m->pool), 0);
+  pool_get_stats (m->pool, &m->empty);
+  model_verify (m); /* of the empty pool */
+  if (opt->hot)
+    model_hot_init (m);
+  if (opt->steward)
+    CHECK_RC (pool_start_steward (m->pool), 0);
+  if (opt->seconds)
+    m->deadline = test_seconds () + opt->seconds;
+}
+
+static void
+run (struct model *m, struct model_thread *threads)
+{
+  pthread_t handles[MODEL_MAX_THREADS];
+
+  for (unsigned i = 0; i < m->opt.threads; i++) {
+    struct model_thread *t = &threads[i];
+
+    t->model = m;
+    t->id = i;
+    t->rng.state = test_mix (m->opt.seed * 64 + i);
+    t->buf = test_alloc (MODEL_MAX_REQUEST);
+    t->probe = test_alloc (MODEL_MAX_REQUEST);
+    CHECK (pthread_create (&handles[i], NULL,
+                           m->opt.hot ? model_hot_thread : model_shadow_thread,
+                           t) == 0);
+  }
+  for (unsigned i = 0; i < m->opt.threads; i++)
+    CHECK (pthread_join (handles[i], NULL) == 0);
+}
+
+static void
+print_summary (struct model *m, struct model_thread *threads, double seconds)
+{
+  static const char *const names[MODEL_OPS] = { "read", "write",   "zero",
+                                                "trim", "extents", "stats" };
+  struct model_counts sum = { 0 };
+  struct pool_stats s;
+  const uint64_t done = atomic_load (&m->done);
+
+  for (unsigned i = 0; i < m->opt.threads; i++) {
+    for (unsigned op = 0; op < MODEL_OPS; op++) {
+      sum.ops[op] += threads[i].counts.ops[op];
+      sum.bytes[op] += threads[i].counts.bytes[op];
+    }
+    sum.refused += threads[i].counts.refused;
+    sum.learned_new += threads[i].counts.learned_new;
+  }
+  printf ("model: %s\n", test_context);
+  printf ("  %" PRIu64 " ops in %.1f s: %.0f ops/s\n", done, seconds,
+          done / seconds);
+  for (unsigned op = 0; op < MODEL_OPS; op++)
+    printf ("  %-8s %10" PRIu64 "  %8" PRIu64 " MiB\n", names[op], sum.ops[op],
+            op < MODEL_EXTENTS ? sum.bytes[op] >> 20 : 0);
+  printf ("  refused  %10" PRIu64 "  (%.0f %% of writes)\n", sum.refused,
+          sum.ops[MODEL_WRITE] ? 100.0 * sum.refused / sum.ops[MODEL_WRITE]
+                               : 0);
+  pool_get_stats (m->pool, &s);
+  printf ("  pool: used %" PRIu64 "K of %" PRIu64 "K, blobs %" PRIu64
+          "K in %" PRIu64 " pages, fill %" PRIu64 ", cleaned %" PRIu64
+          " segments, moved %" PRIu64 " MiB\n",
+          s.used >> 10, s.limit >> 10, s.blob_bytes >> 10, s.blob_pages,
+          s.fill_pages, s.segments_cleaned, s.bytes_moved >> 20);
+  if (m->opt.full && done > 100000 &&
+      (sum.refused * 20 < sum.ops[MODEL_WRITE] ||
+       (!m->opt.hot && sum.learned_new == 0)))
+    FAIL ("the pool was not full often enough to prove anything");
+}
+
+int
+main (int argc, char **argv)
+{
+  static struct model m;
+  static struct model_thread threads[MODEL_MAX_THREADS];
+  double start;
+
+  parse_options (&m.opt, argc, argv);
+  setup (&m);
+  start = test_seconds ();
+  run (&m, threads);
+  print_summary (&m, threads, test_seconds () - start);
+  if (m.opt.steward)
+    pool_stop_steward (m.pool);
+  model_verify (&m);
+  CHECK_RC (pool_compact (m.pool), 0);
+  model_verify (&m);
+  model_empty (&m);
+  for (unsigned i = 0; i < m.opt.threads; i++) {
+    free (threads[i].buf);
+    free (threads[i].probe);
+  }
+  for (unsigned i = 0; i < m.opt.volumes; i++)
+    free (m.volumes[i].shadow);
+  free (m.volumes);
+  pool_destroy (m.pool);
+  return 0;
+}
