@@ -36,6 +36,9 @@ run ./nth
 run ./nth --steward
 run ./volumes
 run ./damage
+run ./restart --cycles 1000
+run ./restart --cycles 300 --pages 9000 --pool 24 --seed 2
+run ./crash-points --hits 40
 if command -v valgrind >/dev/null 2>&1; then
   # libtool's wrapper is a script: the program itself is what valgrind needs.
   run ../../libtool --mode=execute valgrind -q --error-exitcode=1 \

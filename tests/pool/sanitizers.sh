@@ -56,8 +56,13 @@ build ()
     ${TEST_CPPFLAGS:-} $flags"
   # shellcheck disable=SC2086
   (cd "$work/$name/pool" && "$@" $flags -c "$top"/host-pool/*.c) || return 1
-  # shellcheck disable=SC2086
-  (cd "$work/$name/tests" && "$@" $flags -c "$top"/tests/pool/*.c) || return 1
+  for source in test content sampler churn damage full limits nth \
+      restart volumes \
+      model model-hot model-shadow model-verify; do
+    # shellcheck disable=SC2086
+    (cd "$work/$name/tests" &&
+        "$@" $flags -c "$top/tests/pool/$source.c") || return 1
+  done
   (
     cd "$work/$name" || exit 1
     link ()
@@ -75,6 +80,7 @@ build ()
       link limits tests/limits.o "$@" &&
       link volumes tests/volumes.o "$@" &&
       link damage tests/damage.o "$@" &&
+      link restart tests/restart.o "$@" &&
       link full 'tests/full.o tests/sampler.o' "$@" &&
       link churn 'tests/churn.o tests/sampler.o' "$@"
   )
@@ -136,6 +142,7 @@ for kind in $kinds; do
   run "$kind" ./limits
   run "$kind" ./volumes
   run "$kind" ./damage
+  run "$kind" ./restart --cycles ${n}0
   run "$kind" ./full --pool 16M --rounds $rounds
   run "$kind" ./churn --pool 16M --fill 80 --times $times
   run "$kind" ./nth --stride $stride
