@@ -168,7 +168,7 @@ adopt_volume (struct adoption *adoption, struct vmswap_image_volume *image,
     if (image->root[r])
       err = adopt_root (adoption, image->root[r]);
   atomic_store (&adoption->volume->frames, adoption->taken - taken);
-  tally_apply (adoption->volume, &adoption->tally);
+  tally_apply (adoption->volume, &adoption->tally, 0);
   return err;
 }
 
@@ -182,8 +182,7 @@ limit_is_enough (struct pool *pool)
 
   if (used > arena->limit)
     arena->excess = used - arena->limit;
-  return atomic_load (&pool->blob_bytes) <=
-         pool_capacity (pool) + pool_slack (pool) / 2;
+  return pool_blob_bytes (pool) <= pool_capacity (pool) + pool_slack (pool) / 2;
 }
 
 int

@@ -50,9 +50,7 @@ pool_capacity (struct pool *pool)
 void
 pool_weigh (struct pool *pool)
 {
-  const bool tight =
-      atomic_load_explicit (&pool->blob_bytes, memory_order_relaxed) >=
-      pool_capacity (pool);
+  const bool tight = pool_blob_bytes (pool) >= pool_capacity (pool);
 
   if (tight != atomic_load_explicit (&pool->tight, memory_order_relaxed))
     atomic_store_explicit (&pool->tight, tight, memory_order_relaxed);

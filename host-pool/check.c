@@ -294,7 +294,7 @@ pool_check (struct pool *pool, bool verify, char *report, size_t report_size)
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
   stripes_lock_all (pool);
   lanes_lock_all (&pool->lanes);
-  check.quiescent = atomic_load (&pool->workers.free) == WORKERS_ALL_FREE;
+  check.quiescent = workers_idle (&pool->workers);
 
   err = check_locked (&check);
 

@@ -316,7 +316,7 @@ give_up (struct volume *volume, uint32_t page, uint64_t word)
     page_release_locked (volume->pool, &tally, old);
   }
   tally_word (&tally, VMSWAP_WORD_LOST, 1);
-  tally_apply (volume, &tally);
+  tally_apply (volume, &tally, 0);
 }
 
 static void

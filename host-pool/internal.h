@@ -27,13 +27,17 @@ struct stripe {
   struct lock lock;
 } __attribute__ ((aligned (64)));
 
-/* Counts of one volume.  Requests add to them once, at their end. */
+/* Counts are kept in shards, so that requests at the same time do not share a
+ * cache line; a sum is exact when no request is under way. */
+#define NR_SHARDS 4
+
+/* Counts of one volume.  Requests add to a shard once, at their end. */
 struct counters {
   _Atomic uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   _Atomic uint64_t data_bytes, blob_bytes;
   _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   _Atomic uint64_t writes_refused;
-};
+} __attribute__ ((aligned (64)));
 
 /* What one request changes in them.  Differences: may "wrap" below zero. */
 struct tally {
@@ -49,7 +53,7 @@ struct volume {
   uint32_t id;             /* index in the image's table */
   uint64_t size;           /* bytes */
   _Atomic uint32_t frames; /* roots, directories and leaves it has */
-  struct counters counters;
+  struct counters counters[NR_SHARDS];
 };
 
 /* Writers that wait until memory comes free (space.c). */
@@ -95,8 +99,10 @@ struct steward {
 struct pool {
   struct arena arena;
   uint64_t fixed_bytes; /* charged for good: all but frames and segments */
-  _Atomic uint64_t blob_bytes; /* live, over all volumes */
-  _Atomic bool tight;          /* above its capacity: see capacity.c */
+  _Atomic bool tight;   /* above its capacity: see capacity.c */
+  struct blob_shard {
+    _Atomic uint64_t bytes; /* of live blobs, over all volumes */
+  } __attribute__ ((aligned (64))) blob_shard[NR_SHARDS];
   const struct codec *codec;
   struct workers workers;
   struct frames frames;
@@ -205,7 +211,9 @@ extern uint64_t space_serial (struct space *space);
 extern void space_refused (struct space *space, uint64_t serial);
 
 /* stats.c */
-extern void tally_apply (struct volume *volume, const struct tally *tally);
+extern void tally_apply (struct volume *volume, const struct tally *tally,
+                         unsigned shard);
+extern uint64_t pool_blob_bytes (struct pool *pool);
 extern void tally_depart (struct pool *pool, struct volume *volume);
 
 #endif /* VMSWAP_INTERNAL_H */

@@ -124,7 +124,7 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
   if (!err && cut.tail_length)
     err = partial_read (volume, worker, &tally, cut.tail_page, 0,
                         cut.tail_length, to);
-  tally_apply (volume, &tally);
+  tally_apply (volume, &tally, worker->index);
   worker_put (workers, worker);
   return err;
 }
@@ -152,7 +152,7 @@ write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
       tally->pages_written += !err;
       from += POOL_PAGE_SIZE;
       if (page % TALLY_EVERY == TALLY_EVERY - 1) {
-        tally_apply (volume, tally);
+        tally_apply (volume, tally, worker->index);
         *tally = (struct tally){ 0 };
       }
     }
@@ -188,13 +188,14 @@ typedef int parts_fn (struct volume *volume, struct worker *worker,
 
 /* After a change that took a worker: counts it, and tells those who wait. */
 static void
-settle (struct volume *volume, struct tally *tally, int err, uint64_t serial)
+settle (struct volume *volume, const struct worker *worker, struct tally *tally,
+        int err, uint64_t serial)
 {
   struct pool *pool = volume->pool;
   const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0;
 
   tally->writes_refused = err == -ENOSPC || err == -ENOMEM;
-  tally_apply (volume, tally);
+  tally_apply (volume, tally, worker->index);
   if (err == -ENOSPC)
     space_refused (&pool->space, serial);
   if (atomic_load_explicit (&pool->tight, memory_order_relaxed))
@@ -224,7 +225,7 @@ change (struct volume *volume, uint64_t length, uint64_t offset, parts_fn *fn,
   err = fn (volume, worker, &tally, &cut, from);
   /* Before the worker is free: pool_check takes free workers for a sign that
    * the counts are exact. */
-  settle (volume, &tally, err, serial);
+  settle (volume, worker, &tally, err, serial);
   worker_put (&pool->workers, worker);
   return err;
 }

@@ -15,27 +15,44 @@
               what (writes_refused)
 
 void
-tally_apply (struct volume *volume, const struct tally *tally)
+tally_apply (struct volume *volume, const struct tally *tally, unsigned shard)
 {
+  struct counters *counters = &volume->counters[shard % NR_SHARDS];
+  struct blob_shard *blobs = &volume->pool->blob_shard[shard % NR_SHARDS];
+
 #define APPLY(name)                                                            \
   if (tally->name)                                                             \
-    atomic_fetch_add_explicit (&volume->counters.name, tally->name,            \
+    atomic_fetch_add_explicit (&counters->name, tally->name,                   \
                                memory_order_relaxed);
   FOR_EACH_COUNTER (APPLY)
 #undef APPLY
   if (tally->blob_bytes)
-    atomic_fetch_add_explicit (&volume->pool->blob_bytes, tally->blob_bytes,
+    atomic_fetch_add_explicit (&blobs->bytes, tally->blob_bytes,
                                memory_order_relaxed);
+}
+
+uint64_t
+pool_blob_bytes (struct pool *pool)
+{
+  uint64_t sum = 0;
+
+  for (unsigned i = 0; i < NR_SHARDS; ++i)
+    sum +=
+        atomic_load_explicit (&pool->blob_shard[i].bytes, memory_order_relaxed);
+  return sum;
 }
 
 static void
 add_volume (struct tally *sum, struct volume *volume)
 {
+  for (unsigned i = 0; i < NR_SHARDS; ++i) {
+    struct counters *counters = &volume->counters[i];
+
 #define ADD(name)                                                              \
-  sum->name +=                                                                 \
-      atomic_load_explicit (&volume->counters.name, memory_order_relaxed);
-  FOR_EACH_COUNTER (ADD)
+  sum->name += atomic_load_explicit (&counters->name, memory_order_relaxed);
+    FOR_EACH_COUNTER (ADD)
 #undef ADD
+  }
 }
 
 void

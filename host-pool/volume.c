@@ -48,9 +48,10 @@ volume_attach (struct pool *pool, unsigned id, struct volume **ret)
 
   if (arena_denied (&pool->arena))
     return -ENOMEM;
-  volume = calloc (1, sizeof *volume);
+  volume = aligned_alloc (_Alignof(struct volume), sizeof *volume);
   if (!volume)
     return -ENOMEM;
+  memset (volume, 0, sizeof *volume);
   volume->pool = pool;
   volume->image = image;
   volume->id = id;

@@ -2,7 +2,7 @@
 /* Owns the workers and the epoch counter.
  *
  * Invariants
- *  1. A worker's buffers belong to the thread that took its bit from free.
+ *  1. A worker's buffers belong to the thread that set taken.
  *  2. A reader stores its epoch before it looks up a word (sequentially
  *     consistent), and a retirer changes the word before it reads the
  *     epochs: one of the two sees the other.
@@ -12,6 +12,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <sched.h>
 
 #include "codec.h"
 #include "worker.h"
@@ -42,7 +43,6 @@ workers_create (struct workers *workers, struct arena *arena,
     worker->codec_state = at + POOL_PAGE_SIZE + BLOB_BUFFER;
     at += POOL_PAGE_SIZE + BLOB_BUFFER + state;
   }
-  atomic_store (&workers->free, WORKERS_ALL_FREE);
   atomic_store (&workers->epoch, 1);
   lock_init (&workers->lock, LOCK_WORKERS);
   lock_cond_init (&workers->cond);
@@ -59,15 +59,23 @@ workers_destroy (struct workers *workers)
   workers->worker = NULL;
 }
 
+/* Workers that threads on one CPU try first; so few are ever touched, and
+ * threads on different CPUs do not meet. */
+#define WORKERS_PER_CPU 4
+
 static struct worker *
 worker_try (struct workers *workers)
 {
-  uint32_t mask = atomic_load (&workers->free);
+  const int cpu = sched_getcpu ();
+  const unsigned first = cpu < 0 ? 0 : cpu * WORKERS_PER_CPU;
 
-  /* The lowest first, so that few are ever touched. */
-  while (mask)
-    if (atomic_compare_exchange_weak (&workers->free, &mask, mask & (mask - 1)))
-      return &workers->worker[__builtin_ctz (mask)];
+  for (unsigned i = 0; i < NR_WORKERS; ++i) {
+    struct worker *worker = &workers->worker[(first + i) % NR_WORKERS];
+
+    if (!atomic_load (&worker->taken) &&
+        !atomic_exchange (&worker->taken, true))
+      return worker;
+  }
   return NULL;
 }
 
@@ -90,12 +98,21 @@ worker_get (struct workers *workers)
 void
 worker_put (struct workers *workers, struct worker *worker)
 {
-  atomic_fetch_or (&workers->free, UINT32_C (1) << worker->index);
+  atomic_store (&worker->taken, false);
   if (atomic_load (&workers->waiting)) {
     lock_acquire (&workers->lock);
     pthread_cond_signal (&workers->cond);
     lock_release (&workers->lock);
   }
+}
+
+bool
+workers_idle (struct workers *workers)
+{
+  for (unsigned i = 0; i < NR_WORKERS; ++i)
+    if (atomic_load (&workers->worker[i].taken))
+      return false;
+  return true;
 }
 
 void

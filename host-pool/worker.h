@@ -14,24 +14,24 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arena.h"
 #include "lock.h"
 
 #define NR_WORKERS 32
-#define WORKERS_ALL_FREE UINT32_MAX
 
 struct worker {
   _Atomic uint64_t epoch; /* 0: not looking at blobs */
-  uint8_t *blob;          /* header + compressed bytes, being made */
-  uint8_t *page;          /* one page, for partial requests */
+  atomic_bool taken;
+  uint8_t *blob; /* header + compressed bytes, being made */
+  uint8_t *page; /* one page, for partial requests */
   void *codec_state;
   unsigned index;
 } __attribute__ ((aligned (64)));
 
 struct workers {
-  _Atomic uint32_t free; /* bit i: worker i is free */
   _Atomic uint64_t epoch;
   _Atomic uint32_t waiting;
   struct lock lock; /* for threads that wait, on cond */
@@ -46,6 +46,9 @@ extern void workers_destroy (struct workers *workers);
 /* Waits while all are taken (more than NR_WORKERS requests at once). */
 extern struct worker *worker_get (struct workers *workers);
 extern void worker_put (struct workers *workers, struct worker *worker);
+
+/* Is no request under way? */
+extern bool workers_idle (struct workers *workers);
 
 extern void worker_enter (struct workers *workers, struct worker *worker);
 extern void worker_leave (struct worker *worker);
