@@ -2,10 +2,10 @@
 /* The cleaner: moves the live blobs out of a sparse segment to the end of the
  * survivors' lane, so that the segment comes free.
  *
- * Choice by cost-benefit, (1 - u) * age / (1 + u) with u the live share
+ * Choice by cost-benefit, (1 - u) / (1 + u) * age with u the live share
  * (Rosenblum and Ousterhout, "Log-Structured File System", section 3.6): an
  * old segment is worth cleaning at a higher u than a young one, whose blobs
- * are still dying by themselves.
+ * are still dying by themselves.  See score_of for what differs.
  *
  * Invariants
  *  1. A blob is live exactly if the page word of its owner names this very
@@ -42,9 +42,17 @@ struct candidate {
 struct scan {
   struct candidate best[VICTIMS]; /* a heap, worst first */
   unsigned nr;
-  uint64_t sealed; /* bytes of sealed segments */
-  uint64_t live;   /* … that live blobs take */
-  uint64_t dead;   /* … that dead blobs take */
+  unsigned sealed_segments;
+  uint64_t live; /* bytes of live blobs in them */
+  uint64_t dead; /* … of dead blobs */
+};
+
+/* What a cleaning is for. */
+enum clean_goal {
+  GOAL_NONE,
+  GOAL_DEAD,    /* bytes of dead blobs */
+  GOAL_ROOM,    /* whole segments: dead bytes and unused ends count alike */
+  GOAL_ROOM_NOW /* … at any price */
 };
 
 struct cleaner_memory {
@@ -99,64 +107,116 @@ consider (struct scan *scan, struct candidate candidate)
   heap[i] = candidate;
 }
 
+/* Cost-benefit, with the age bounded: a nearly full segment does not become
+ * worth copying by waiting long enough.  0: not to be cleaned for this goal.
+ *
+ * That is also why cleaning ends.  Survivors are packed without gaps, so for
+ * GOAL_DEAD each victim takes its dead bytes out of the world, and for
+ * GOAL_ROOM each victim, at most 15/16 full (63/64, at any price), takes a
+ * segment out of use and adds less than one to a lane that fills completely. */
 static float
-score_of (enum clean_effort effort, uint32_t live, uint32_t used, uint32_t age)
+score_of (enum clean_goal goal, uint32_t live, uint32_t used, float age)
 {
-  /* When idle, unused room at the end of a segment holds no memory, and what
-   * counts is what is dead. */
-  const float whole = effort == CLEAN_IDLE ? used : POOL_SEGMENT_SIZE;
+  const float whole = goal == GOAL_DEAD ? used : POOL_SEGMENT_SIZE;
   const float u = live / whole;
 
-  return (1 - u) * (1 + age) / (1 + u);
+  switch (goal) {
+  case GOAL_DEAD:
+    if (live == used)
+      return 0;
+    break;
+  case GOAL_ROOM:
+    if (live > POOL_SEGMENT_SIZE / 16 * 15)
+      return 0;
+    break;
+  default:
+    if (live > POOL_SEGMENT_SIZE / 64 * 63)
+      return 0;
+  }
+  return (1 - u) / (1 + u) * (1 + (age < 3 ? age : 3));
+}
+
+/* Looks at the segment: false if it is no candidate for anything. */
+static bool
+look_at (struct pool *pool, uint32_t i, uint32_t *live, uint32_t *used,
+         uint32_t *birth)
+{
+  const struct vmswap_image_segment *image = &pool->arena.segments[i];
+
+  if (segment_state (&pool->segments, i) != VMSWAP_SEGMENT_SEALED)
+    return false;
+  *live = atomic_load (&pool->segments.segment[i].live);
+  *used = __atomic_load_n (&image->used, __ATOMIC_RELAXED);
+  *birth = __atomic_load_n (&image->birth, __ATOMIC_RELAXED);
+  /* Else it is being retired, or was just taken again. */
+  return *live != 0 && *live <= *used;
 }
 
 static void
-scan_segments (struct pool *pool, enum clean_effort effort, struct scan *scan)
+take_stock (struct pool *pool, struct scan *scan)
 {
-  struct segments *segments = &pool->segments;
-  const uint32_t high = segments_high (segments);
-  const uint32_t now =
-      atomic_load_explicit (&segments->next_birth, memory_order_relaxed);
+  const uint32_t high = segments_high (&pool->segments);
+  uint32_t live, used, birth;
 
-  scan->nr = 0;
-  scan->sealed = scan->live = scan->dead = 0;
-  for (uint32_t i = 0; i < high; ++i) {
-    const struct vmswap_image_segment *image = &pool->arena.segments[i];
-
-    if (segment_state (segments, i) != VMSWAP_SEGMENT_SEALED)
-      continue;
-    const uint32_t live = atomic_load (&segments->segment[i].live);
-    const uint32_t used = __atomic_load_n (&image->used, __ATOMIC_RELAXED);
-    const uint32_t birth = __atomic_load_n (&image->birth, __ATOMIC_RELAXED);
-
-    if (live == 0 || live > used)
-      continue; /* being retired; or just taken again */
-    scan->sealed += POOL_SEGMENT_SIZE;
-    scan->live += live;
-    scan->dead += used - live;
-    consider (scan, (struct candidate){
-                        i, score_of (effort, live, used, now - birth) });
-  }
+  scan->nr = scan->sealed_segments = 0;
+  scan->live = scan->dead = 0;
+  for (uint32_t i = 0; i < high; ++i)
+    if (look_at (pool, i, &live, &used, &birth)) {
+      scan->sealed_segments++;
+      scan->live += live;
+      scan->dead += used - live;
+    }
 }
 
-/* Is there enough to gain? */
-static bool
+static void
+find_candidates (struct pool *pool, enum clean_goal goal, struct scan *scan)
+{
+  const uint32_t high = segments_high (&pool->segments);
+  const uint32_t now = atomic_load (&pool->segments.next_birth);
+  uint32_t live, used, birth;
+
+  for (uint32_t i = 0; i < high; ++i)
+    if (look_at (pool, i, &live, &used, &birth)) {
+      /* In units of a turn-over of the pool. */
+      const float age = (float) (now - birth) / (1 + scan->sealed_segments);
+      const float score = score_of (goal, live, used, age);
+
+      if (score > 0)
+        consider (scan, (struct candidate){ i, score });
+    }
+}
+
+/* Is there enough to gain, and what?
+ *
+ * Idle: dead bytes are cleaned down to 1.5 % and a little, and segments are
+ * merged when that saves two and 3 %: then memory is within 5 % of what is
+ * live.  Lazy: a fifth may be dead while guests write, which costs some two
+ * copies a write at the worst.  Forced: down to half of the slack, see
+ * capacity.c. */
+static enum clean_goal
 worthwhile (const struct pool *pool, enum clean_effort effort,
             const struct scan *scan)
 {
-  const uint64_t garbage = scan->sealed - scan->live;
+  const uint64_t sealed = (uint64_t) scan->sealed_segments * POOL_SEGMENT_SIZE;
+  const uint64_t garbage = sealed - scan->live;
 
   switch (effort) {
   case CLEAN_IDLE:
-    /* Dead bytes down to 1.5 %, or segments to be saved by merging. */
-    return scan->dead > scan->live / 64 + POOL_SEGMENT_SIZE / 16 ||
-           garbage > scan->live / 32 + 2 * POOL_SEGMENT_SIZE;
+    if (scan->dead > scan->live / 64 + POOL_SEGMENT_SIZE / 16)
+      return GOAL_DEAD;
+    if (garbage > scan->live / 32 + 2 * POOL_SEGMENT_SIZE)
+      return GOAL_ROOM;
+    break;
   case CLEAN_LAZY:
-    return garbage > scan->sealed / 5 + 4 * POOL_SEGMENT_SIZE;
+    if (garbage > sealed / 5 + 4 * POOL_SEGMENT_SIZE)
+      return GOAL_ROOM;
+    break;
   case CLEAN_FORCED:
-    return garbage >= pool_slack (pool) / 2;
+    if (garbage >= pool_slack (pool) / 2)
+      return GOAL_ROOM_NOW;
+    break;
   }
-  return false;
+  return GOAL_NONE;
 }
 
 static int
@@ -178,10 +238,14 @@ next_victim_locked (struct pool *pool, enum clean_effort effort, uint32_t *ret)
 
   if (cleaner->nr_victims == 0 || effort != cleaner->effort) {
     struct scan *scan = &memory->scan;
+    enum clean_goal goal;
 
-    scan_segments (pool, effort, scan);
+    take_stock (pool, scan);
     cleaner->nr_victims = 0;
-    if (!worthwhile (pool, effort, scan))
+    goal = worthwhile (pool, effort, scan);
+    if (goal != GOAL_NONE)
+      find_candidates (pool, goal, scan);
+    if (scan->nr == 0)
       return -ENOENT;
     qsort (scan->best, scan->nr, sizeof scan->best[0], compare_candidates);
     /* A quarter of what was found at the most: the rest would be stale. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The pool and the volume, from inside.  Each part is described in its own
- * header; the data path goes volume.c -> page.c -> table.c / lane.c. */
+ * header; the data path goes io.c -> page.c -> table.c / lane.c. */
 
 #ifndef VMSWAP_INTERNAL_H
 #define VMSWAP_INTERNAL_H
@@ -71,15 +71,7 @@ enum clean_effort {
   CLEAN_FORCED /* room is needed now */
 };
 
-struct cleaner_memory; /* volume.c: gives entry id of the image's table its
-                          struct volume. */
-extern int volume_attach (struct pool *pool, unsigned id, struct volume **ret);
-extern bool volume_name_is_good (const char *name);
-
-/* adopt.c: the errors of pool_create. */
-extern int pool_adopt (struct pool *pool, const struct pool_config *config);
-
-/* cleaner.c */
+struct cleaner_memory; /* cleaner.c */
 
 struct cleaner {
   struct lock lock; /* one cleaner at a time; also the next three fields */
@@ -162,7 +154,7 @@ extern void clear_pages (struct volume *volume, struct tally *tally,
 /* capacity.c: how full is full. */
 
 /* What is kept free of live blobs and tables, so that cleaning stays
- * affordable and pages that are stored already can always be overwritten. */
+ * affordable and pages that have a blob already can be overwritten. */
 extern uint64_t pool_slack (const struct pool *pool);
 extern uint64_t pool_capacity (struct pool *pool);
 

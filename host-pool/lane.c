@@ -31,7 +31,7 @@ void
 lanes_create (struct lanes *lanes, struct segments *segments)
 {
   const long cpus = sysconf (_SC_NPROCESSORS_ONLN);
-  const uint32_t affordable = segments->nr / 16;
+  const uint64_t affordable = segments->arena->limit / POOL_SEGMENT_SIZE / 16;
 
   lanes->segments = segments;
   lanes->nr = cpus < 1 ? 1 : cpus > MAX_LANES ? MAX_LANES : cpus;
@@ -129,6 +129,7 @@ lane_reserve (struct lanes *lanes, enum segment_user user, uint32_t bytes,
       segment_seal (segments, lane->segment, lane->head);
     lane->segment = fresh;
     lane->head = 0;
+    atomic_fetch_add_explicit (&segments->opened, 1, memory_order_relaxed);
   }
   lock_release (&lane->lock);
   return 0;

@@ -90,8 +90,9 @@ extern uint64_t pool_lockable_bytes (const struct pool *pool);
 extern int pool_start_steward (struct pool *pool);
 extern void pool_stop_steward (struct pool *pool);
 
-/* Waits until memory came free since the caller's last failed write, or for
- * the given time.  0: try again.  -ETIMEDOUT: the time is over. */
+/* Waits until memory came free since the last write that failed (anybody's,
+ * so call it again after each failure of your own), or for the given time.  0:
+ * try again.  -ETIMEDOUT: the time is over. */
 extern int pool_wait_space (struct pool *pool, unsigned milliseconds);
 
 /* Does at once all that the steward would do with an idle pool: compact, and

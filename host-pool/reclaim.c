@@ -98,7 +98,7 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
     /* Nothing to clean, or no room to clean into, or busy: only segments on
      * their way out, or writers about to finish, can change that. */
     if (err != -EAGAIN && limbo_is_empty (pool))
-      return satisfied (pool, need) ? 0 : -ENOSPC;
+      return satisfied (pool, need) ? 0 : err == -ENOMEM ? err : -ENOSPC;
     if (++waits > GRACE_ROUNDS)
       return -ENOSPC;
     wait_a_little (waits);

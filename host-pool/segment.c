@@ -12,9 +12,9 @@
  *  4. A segment with live > 0 is never FREE or LIMBO: so what a page word
  *     names stays.
  *
- * Lock: segments->lock for the lists, never held over a system call.  The
- * state changes by compare-and-swap, because a debit may retire a segment from
- * any thread. */
+ * Lock: segments->lock for the lists and for every change from or to FREE and
+ * LIMBO; never held over a system call.  SEALED is left by compare-and-swap,
+ * because the cleaner claims without the lock. */
 
 #include <config.h>
 
@@ -218,7 +218,7 @@ static void
 put_free_locked (struct segments *segments, uint32_t segment)
 {
   set_state (segments, segment, VMSWAP_SEGMENT_FREE);
-  if (segments->reserve.length < SEGMENT_RESERVE)
+  if (segments->reserve.length + segments->nr_punching < SEGMENT_RESERVE)
     list_push (segments, &segments->reserve, segment);
   else
     list_push (segments, &segments->warm, segment);
@@ -259,22 +259,23 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
   CRASH_POINT ("segment taken");
   set_state (segments, segment, VMSWAP_SEGMENT_OPEN);
   CRASH_POINT ("segment open");
-  atomic_fetch_add_explicit (&segments->taken, 1, memory_order_relaxed);
   *ret = segment;
   return 0;
 }
 
 /* Nothing is live in the segment: it may go, once its readers have gone.  Any
- * thread may find that; the compare-and-swap picks one of them. */
+ * thread may find that.  It looks under the lock, because what it saw before
+ * may have been an earlier life of the segment: only under the lock does a
+ * segment leave LIMBO or FREE, and only an OPEN one gets new blobs. */
 static void
 segment_retire (struct segments *segments, uint32_t segment)
 {
-  if (!change_state (segments, segment, VMSWAP_SEGMENT_SEALED,
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  if (atomic_load (&segments->segment[segment].live) != 0 ||
+      !change_state (segments, segment, VMSWAP_SEGMENT_SEALED,
                      VMSWAP_SEGMENT_LIMBO))
     return;
   CRASH_POINT ("segment retired");
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-  /* Under the lock, so that the list is in order of tags. */
   segments->segment[segment].tag = workers_retire_tag (segments->workers);
   list_append (segments, &segments->limbo, segment);
 }
@@ -284,9 +285,7 @@ segment_retire (struct segments *segments, uint32_t segment)
 static void
 retire_if_dead (struct segments *segments, uint32_t segment)
 {
-  const enum vmswap_segment_state state = segment_state (segments, segment);
-
-  if (state == VMSWAP_SEGMENT_SEALED &&
+  if (segment_state (segments, segment) == VMSWAP_SEGMENT_SEALED &&
       atomic_load (&segments->segment[segment].live) == 0)
     segment_retire (segments, segment);
 }
@@ -398,12 +397,14 @@ segments_release_reserve (struct segments *segments)
 
     lock_acquire (&segments->lock);
     segment = list_pop (segments, &segments->reserve);
+    segments->nr_punching = segment != SEGMENT_NONE;
     lock_release (&segments->lock);
     if (segment == SEGMENT_NONE)
       return;
     arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
     lock_acquire (&segments->lock);
     list_append (segments, &segments->reserve, segment);
+    segments->nr_punching = 0;
     if (segments->nr_unbacked < segments->reserve.length)
       segments->nr_unbacked++;
     lock_release (&segments->lock);

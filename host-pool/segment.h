@@ -45,9 +45,11 @@ struct segments {
   uint32_t nr;
   uint32_t next_cold;   /* never used so far: this one and those above */
   uint32_t nr_charged;  /* segments that may hold memory */
-  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now */
+  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now; they
+                         * are the last of its list */
+  uint32_t nr_punching; /* of the reserve: losing their memory right now */
   _Atomic uint32_t next_birth;
-  _Atomic uint64_t taken; /* how many were taken, ever */
+  _Atomic uint64_t opened; /* how many lanes have opened, ever */
 };
 
 enum segment_user { SEGMENT_FOR_WRITER, SEGMENT_FOR_CLEANER };

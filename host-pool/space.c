@@ -4,6 +4,9 @@
  * Invariant: a write that was refused began when serial was at most refused;
  * so once serial is above it, something came free after that write had looked.
  *
+ * A later refusal of another writer counts for all: it proves that what came
+ * free before it was not enough or is gone again.
+ *
  * Lock: space->lock, for the wait alone.  It is the last of all, so that
  * anyone may notify. */
 

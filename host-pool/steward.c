@@ -31,9 +31,11 @@ struct watch {
   uint64_t now;       /* milliseconds */
   uint64_t window;    /* when this look at the rate of writes began */
   uint64_t appended;  /* at that time */
-  uint64_t taken;     /* segments, at the last tick */
+  uint64_t opened;    /* segments, at the last tick */
   uint64_t busy_at;   /* last time of many writes */
-  uint64_t sealed_at; /* lanes_appended when lanes were last sealed */
+  uint64_t total;     /* appended by all lanes, at the last tick */
+  uint64_t append_at; /* last time that this had changed */
+  uint64_t sealed;    /* total when lanes were last sealed */
 };
 
 static uint64_t
@@ -49,7 +51,7 @@ milliseconds (void)
 static uint64_t
 low_water (const struct pool *pool)
 {
-  const uint64_t share = pool->segments.nr / 64;
+  const uint64_t share = pool->arena.limit / POOL_SEGMENT_SIZE / 64;
 
   return share < 2 ? 2 : share > 64 ? 64 : share;
 }
@@ -75,8 +77,13 @@ static void
 look (struct pool *pool, struct watch *watch)
 {
   const uint64_t appended = lanes_appended (&pool->lanes);
+  const uint64_t total = appended + lanes_survived (&pool->lanes);
 
   watch->now = milliseconds ();
+  if (total != watch->total) {
+    watch->total = total;
+    watch->append_at = watch->now;
+  }
   if (appended - watch->appended > QUIET_BYTES) {
     watch->busy_at = watch->now;
     watch->appended = appended;
@@ -88,37 +95,43 @@ look (struct pool *pool, struct watch *watch)
   }
 }
 
-/* Keeps as many segments ready as were taken in the last tick. */
+/* Keeps about as many segments ready as were opened in the last tick, and
+ * populated, so that writers need not wait for that. */
 static void
 keep_ready (struct pool *pool, struct watch *watch)
 {
   struct segments *segments = &pool->segments;
-  const uint64_t taken =
-      atomic_load_explicit (&segments->taken, memory_order_relaxed);
-  uint64_t want = taken - watch->taken + 1;
-  uint32_t segment;
+  const uint64_t opened =
+      atomic_load_explicit (&segments->opened, memory_order_relaxed);
+  uint64_t want = opened - watch->opened + 1;
+  uint32_t ready[MAX_WARM];
+  unsigned n = 0;
 
-  watch->taken = taken;
+  watch->opened = opened;
   if (want > MAX_WARM)
     want = MAX_WARM;
   segments_give_back (segments, want);
-  if (segments_available (segments) > low_water (pool) &&
-      segments_warm (segments) < want &&
-      segment_take (segments, SEGMENT_FOR_WRITER, &segment) == 0)
-    segment_untake (segments, segment);
+  if (segments_warm (segments) >= want)
+    return;
+  /* Those that are ready come first, then new ones. */
+  while (n < want && segments_available (segments) > low_water (pool) &&
+         segment_take (segments, SEGMENT_FOR_WRITER, &ready[n]) == 0)
+    n++;
+  while (n > 0)
+    segment_untake (segments, ready[--n]);
 }
 
 /* Returns the time until the next tick. */
 static unsigned
 tidy_up (struct pool *pool, struct watch *watch)
 {
-  const uint64_t appended = lanes_appended (&pool->lanes);
   bool done;
 
-  if (watch->now - watch->busy_at > SEAL_AFTER &&
-      appended + lanes_survived (&pool->lanes) != watch->sealed_at) {
+  /* Not between the writes of a trickle: each would open a segment. */
+  if (watch->now - watch->append_at > SEAL_AFTER &&
+      watch->total != watch->sealed) {
     lanes_seal (&pool->lanes);
-    watch->sealed_at = appended + lanes_survived (&pool->lanes);
+    watch->sealed = watch->total;
   }
   done = clean (pool, CLEAN_IDLE, 0);
   pool_release_memory (pool);
