@@ -129,7 +129,7 @@ lane_reserve (struct lanes *lanes, enum segment_user user, uint32_t bytes,
       segment_seal (segments, lane->segment, lane->head);
     lane->segment = fresh;
     lane->head = 0;
-    atomic_fetch_add_explicit (&segments->opened, 1, memory_order_relaxed);
+    segment_installed (segments);
   }
   lock_release (&lane->lock);
   return 0;

@@ -16,6 +16,9 @@
  * hold them for microseconds, unless the host stopped them. */
 #define GRACE_ROUNDS 10000
 
+/* How often the cleaner must say no, with nothing on its way. */
+#define REFUSALS 3
+
 unsigned
 pool_reap (struct pool *pool)
 {
@@ -56,15 +59,13 @@ satisfied (struct pool *pool, enum reclaim_need need)
          arena_left (&pool->arena) >= FRAMES_BATCH_BYTES;
 }
 
+/* Are there segments that will be free, or in a lane, without our doing? */
 static bool
-limbo_is_empty (struct pool *pool)
+more_is_coming (struct pool *pool)
 {
-  bool empty;
-
-  lock_acquire (&pool->segments.lock);
-  empty = pool->segments.limbo.length == 0;
-  lock_release (&pool->segments.lock);
-  return empty;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->segments.lock);
+  return pool->segments.limbo.length != 0 ||
+         atomic_load (&pool->segments.transit) != 0;
 }
 
 static void
@@ -81,14 +82,16 @@ wait_a_little (unsigned round)
 int
 pool_reclaim (struct pool *pool, enum reclaim_need need)
 {
-  unsigned waits = 0;
+  unsigned waits = 0, refusals = 0;
   bool sealed = false;
   int err;
 
   while (!satisfied (pool, need)) {
     err = cleaner_step (pool, CLEAN_FORCED);
-    if (err == 0)
+    if (err == 0) {
+      refusals = 0;
       continue;
+    }
     /* In a small pool, what is worth cleaning may be in the open segments. */
     if (err == -ENOENT && !sealed) {
       lanes_seal (&pool->lanes);
@@ -96,9 +99,10 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
       continue;
     }
     /* Nothing to clean, or no room to clean into, or busy: only segments on
-     * their way out, or writers about to finish, can change that. */
-    if (err != -EAGAIN && limbo_is_empty (pool))
-      return satisfied (pool, need) ? 0 : err == -ENOMEM ? err : -ENOSPC;
+     * their way, or writers about to finish, can change that.  More than
+     * once, because they may have arrived since the cleaner looked. */
+    if (err != -EAGAIN && !more_is_coming (pool) && ++refusals > REFUSALS)
+      return err == -ENOMEM ? err : -ENOSPC;
     if (++waits > GRACE_ROUNDS)
       return -ENOSPC;
     wait_a_little (waits);

@@ -191,6 +191,7 @@ static int
 take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
+  atomic_fetch_add (&segments->transit, 1);
 
   *ret = list_pop (segments, &segments->warm);
   if (*ret != SEGMENT_NONE)
@@ -210,7 +211,10 @@ take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
     if (segments->nr_unbacked > segments->reserve.length)
       segments->nr_unbacked = segments->reserve.length;
   }
-  return *ret != SEGMENT_NONE ? 0 : -ENOSPC;
+  if (*ret != SEGMENT_NONE)
+    return 0;
+  atomic_fetch_sub (&segments->transit, 1);
+  return -ENOSPC;
 }
 
 /* Puts a segment that nobody uses on the list where it is most needed. */
@@ -225,10 +229,18 @@ put_free_locked (struct segments *segments, uint32_t segment)
 }
 
 void
+segment_installed (struct segments *segments)
+{
+  atomic_fetch_sub (&segments->transit, 1);
+  atomic_fetch_add_explicit (&segments->opened, 1, memory_order_relaxed);
+}
+
+void
 segment_untake (struct segments *segments, uint32_t segment)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   put_free_locked (segments, segment);
+  atomic_fetch_sub (&segments->transit, 1);
 }
 
 int

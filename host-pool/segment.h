@@ -43,11 +43,12 @@ struct segments {
   struct segment *segment;
   struct segment_list warm, cold, reserve, limbo;
   uint32_t nr;
-  uint32_t next_cold;   /* never used so far: this one and those above */
-  uint32_t nr_charged;  /* segments that may hold memory */
-  uint32_t nr_unbacked; /* of the reserve: charged, but hold none now; they
-                         * are the last of its list */
-  uint32_t nr_punching; /* of the reserve: losing their memory right now */
+  uint32_t next_cold;       /* never used so far: this one and those above */
+  uint32_t nr_charged;      /* segments that may hold memory */
+  uint32_t nr_unbacked;     /* of the reserve: charged, but hold none now; they
+                             * are the last of its list */
+  uint32_t nr_punching;     /* of the reserve: losing their memory right now */
+  _Atomic uint32_t transit; /* taken, and not in a lane yet */
   _Atomic uint32_t next_birth;
   _Atomic uint64_t opened; /* how many lanes have opened, ever */
 };
@@ -65,6 +66,9 @@ extern int segment_take (struct segments *segments, enum segment_user user,
 
 /* Gives back a segment that was taken and not used. */
 extern void segment_untake (struct segments *segments, uint32_t segment);
+
+/* A segment that was taken is in a lane now, where all can use it. */
+extern void segment_installed (struct segments *segments);
 
 /* An OPEN segment gets no more blobs. */
 extern void segment_seal (struct segments *segments, uint32_t segment,
