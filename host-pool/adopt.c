@@ -6,6 +6,9 @@
  *
  * Owns nothing; runs before anybody else is inside, so it takes no locks.
  *
+ * Two walks: the first only looks, so that an image that is refused stays what
+ * it was; the second repairs what a death in the middle of something leaves.
+ *
  * Blobs are not looked at: a read verifies the one that it needs.  A page word
  * that names no place inside the arena becomes "lost"; a table that makes no
  * sense would hide pages, so it refuses the image. */
@@ -23,187 +26,251 @@
 struct adoption {
   struct pool *pool;
   const struct pool_config *config;
-  struct volume *volume;
-  struct tally tally; /* of the volume */
-  uint32_t taken;     /* frames */
+  const struct vmswap_image_volume *image;
+  struct volume *volume; /* NULL in the first walk */
+  uint64_t end;          /* pages of the volume */
+  struct tally tally;    /* of the volume */
+  uint64_t blob_bytes;   /* of all volumes */
+  uint32_t frames;       /* of the volume */
 };
 
 static int
 damaged (struct adoption *adoption, const char *what)
 {
   image_reason (adoption->config,
-                "%s/%s cannot be adopted: volume %s: %s; move it away to "
-                "start empty (the pages in it are lost then)",
+                "%s/%s cannot be adopted: entry %u of its volumes: %s; move "
+                "it away to start empty (the pages in it are lost then)",
                 adoption->config->state, IMAGE_FILE,
-                volume_name (adoption->volume), what);
+                (unsigned) (adoption->image - adoption->pool->arena.volumes),
+                what);
   return -EUCLEAN;
 }
 
+/* Counts a frame of the page table; the first walk also marks it taken. */
 static int
-take_frame (struct adoption *adoption, uint32_t frame)
+meet_frame (struct adoption *adoption, uint32_t frame, uint64_t first_page)
 {
-  if (!frame_adopt (&adoption->pool->frames, frame))
-    return damaged (adoption, "its page table names a frame that is not there "
-                              "or another's");
-  adoption->taken++;
+  if (adoption->volume == NULL) {
+    if (!frame_adopt (&adoption->pool->frames, frame))
+      return damaged (adoption, "its page table names a frame that is not "
+                                "there, or that is another's");
+    if (first_page >= adoption->end)
+      return damaged (adoption, "its page table goes beyond its size");
+  }
+  adoption->frames++;
   return 0;
 }
 
-/* Takes stock of one word; a word that cannot be true becomes "lost". */
-static uint64_t
-adopt_word (struct adoption *adoption, uint64_t word)
+static bool
+word_makes_sense (const struct adoption *adoption, uint64_t word)
 {
-  struct segments *segments = &adoption->pool->segments;
   const struct place at = word_place (word);
-  const uint32_t size = blob_size (word_length (word));
 
   switch (word_tag (word)) {
   case VMSWAP_WORD_BLOB:
-    if (at.segment >= segments->nr || at.offset + size > POOL_SEGMENT_SIZE)
-      break;
-    segment_adopt (segments, at.segment, size, at.offset + size);
-    tally_word (&adoption->tally, word, 1);
-    return word;
+    return at.segment < adoption->pool->segments.nr &&
+           at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
   case VMSWAP_WORD_EMPTY:
+    return word == 0;
   case VMSWAP_WORD_FILL:
   case VMSWAP_WORD_LOST:
-    tally_word (&adoption->tally, word, 1);
-    return word;
+    return true;
   }
-  tally_word (&adoption->tally, VMSWAP_WORD_LOST, 1);
-  return VMSWAP_WORD_LOST;
+  return false;
 }
 
-static int
-adopt_leaf (struct adoption *adoption, uint32_t *entry)
+/* The second walk: repairs the word and takes stock of what it names. */
+static void
+adopt_word (struct adoption *adoption, uint64_t *word)
 {
-  struct frames *frames = &adoption->pool->frames;
-  uint64_t *words;
-  unsigned n = 0;
-  int err;
+  if (!word_makes_sense (adoption, *word))
+    *word = VMSWAP_WORD_LOST;
+  if (word_is_blob (*word)) {
+    const struct place at = word_place (*word);
+    const uint32_t size = blob_size (word_length (*word));
 
-  err = take_frame (adoption, *entry);
+    segment_adopt (&adoption->pool->segments, at.segment, size,
+                   at.offset + size);
+  }
+  tally_word (&adoption->tally, *word, 1);
+}
+
+/* Returns the number of words in *n. */
+static int
+walk_leaf (struct adoption *adoption, uint32_t frame, uint64_t page,
+           unsigned *n)
+{
+  uint64_t *words;
+  int err = meet_frame (adoption, frame, page);
+
+  *n = 0;
   if (err)
     return err;
-  words = arena_frame (&adoption->pool->arena, *entry);
+  words = arena_frame (&adoption->pool->arena, frame);
   for (unsigned i = 0; i < VMSWAP_LEAF_WORDS; ++i) {
     if (words[i] == 0)
       continue;
-    words[i] = adopt_word (adoption, words[i]);
-    n++;
+    (*n)++;
+    if (adoption->volume)
+      adopt_word (adoption, &words[i]);
+    else if (page + i >= adoption->end)
+      return damaged (adoption, "its page table goes beyond its size");
+    else if (word_makes_sense (adoption, words[i]))
+      tally_word (&adoption->tally, words[i], 1);
   }
-  frames->words[*entry] = n;
+  if (adoption->volume)
+    adoption->pool->frames.words[frame] = *n;
   return 0;
 }
 
-static int
-adopt_directory (struct adoption *adoption, uint32_t frame)
+/* The process may have died between making a leaf and its first word, or
+ * between its last word and dropping it. */
+static void
+drop_empty_leaf (struct adoption *adoption, uint32_t *entry)
 {
-  struct frames *frames = &adoption->pool->frames;
-  uint32_t *entries;
-  unsigned n = 0;
-  int err;
+  const uint32_t leaf = *entry;
 
-  err = take_frame (adoption, frame);
+  *entry = 0;
+  frame_drop (&adoption->pool->frames, leaf);
+  adoption->frames--;
+}
+
+static int
+walk_directory (struct adoption *adoption, uint32_t frame, uint64_t page)
+{
+  uint32_t *entries;
+  unsigned leaves = 0, words;
+  int err = meet_frame (adoption, frame, page);
+
   if (err)
     return err;
   entries = arena_frame (&adoption->pool->arena, frame);
   for (unsigned i = 0; i < VMSWAP_DIRECTORY_ENTRIES; ++i) {
     if (entries[i] == 0)
       continue;
-    err = adopt_leaf (adoption, &entries[i]);
+    err = walk_leaf (adoption, entries[i],
+                     page + (uint64_t) i * VMSWAP_LEAF_WORDS, &words);
     if (err)
       return err;
-    /* The process may have died between making a leaf and its first word, or
-     * between its last word and dropping it. */
-    if (frames->words[entries[i]] == 0) {
-      const uint32_t leaf = entries[i];
-
-      entries[i] = 0;
-      frame_drop (frames, leaf);
-      adoption->taken--;
-      continue;
-    }
-    n++;
+    if (words)
+      leaves++;
+    else if (adoption->volume)
+      drop_empty_leaf (adoption, &entries[i]);
   }
-  frames->words[frame] = n;
+  if (adoption->volume)
+    adoption->pool->frames.words[frame] = leaves;
   return 0;
 }
 
 static int
-adopt_root (struct adoption *adoption, uint32_t frame)
+walk_root (struct adoption *adoption, uint32_t frame, uint64_t page)
 {
+  const uint64_t pages =
+      (uint64_t) VMSWAP_LEAF_WORDS * VMSWAP_DIRECTORY_ENTRIES;
   const uint32_t *entries;
-  int err;
+  int err = meet_frame (adoption, frame, page);
 
-  err = take_frame (adoption, frame);
+  if (err)
+    return err;
   entries = arena_frame (&adoption->pool->arena, frame);
   for (unsigned i = 0; i < VMSWAP_DIRECTORY_ENTRIES && !err; ++i)
     if (entries[i])
-      err = adopt_directory (adoption, entries[i]);
+      err = walk_directory (adoption, entries[i], page + i * pages);
   return err;
 }
 
 static int
-adopt_volume (struct adoption *adoption, struct vmswap_image_volume *image,
-              unsigned id)
+walk_volume (struct adoption *adoption)
 {
-  const uint32_t taken = adoption->taken;
+  const uint64_t pages = (uint64_t) VMSWAP_LEAF_WORDS *
+                         VMSWAP_DIRECTORY_ENTRIES * VMSWAP_DIRECTORY_ENTRIES;
+  const struct vmswap_image_volume *image = adoption->image;
+  int err = 0;
+
+  adoption->end = image->size / POOL_PAGE_SIZE;
+  adoption->tally = (struct tally){ 0 };
+  adoption->frames = 0;
+  for (unsigned r = 0; r < VMSWAP_VOLUME_ROOTS && !err; ++r)
+    if (image->root[r])
+      err = walk_root (adoption, image->root[r], r * pages);
+  return err;
+}
+
+/* The first walk, of one entry. */
+static int
+inspect (struct adoption *adoption)
+{
+  const struct vmswap_image_volume *image = adoption->image;
   int err;
 
-  if (!memchr (image->name, 0, sizeof image->name)) {
-    image->name[0] = '\0'; /* for the message */
-    err = volume_attach (adoption->pool, id, &adoption->volume);
-    return err ? err : damaged (adoption, "its name has no end");
-  }
+  if (image->state == VMSWAP_VOLUME_FREE)
+    return 0;
+  if (image->state != VMSWAP_VOLUME_LIVE)
+    return damaged (adoption, "its state makes no sense");
+  if (!memchr (image->name, 0, sizeof image->name) ||
+      !volume_name_is_good (image->name) || image->size == 0 ||
+      image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
+    return damaged (adoption, "its name or size makes no sense");
+  err = walk_volume (adoption);
+  adoption->blob_bytes += adoption->tally.blob_bytes;
+  return err;
+}
+
+/* The second walk, of one entry that the first found good. */
+static int
+take_over (struct adoption *adoption, unsigned id)
+{
+  int err;
+
+  if (adoption->image->state != VMSWAP_VOLUME_LIVE)
+    return 0;
   err = volume_attach (adoption->pool, id, &adoption->volume);
   if (err)
     return err;
-  if (!volume_name_is_good (image->name) || image->size == 0 ||
-      image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
-    return damaged (adoption, "its name or size makes no sense");
-
-  adoption->tally = (struct tally){ 0 };
-  for (unsigned r = 0; r < VMSWAP_VOLUME_ROOTS && !err; ++r)
-    if (image->root[r])
-      err = adopt_root (adoption, image->root[r]);
-  atomic_store (&adoption->volume->frames, adoption->taken - taken);
+  err = walk_volume (adoption);
+  atomic_store (&adoption->volume->frames, adoption->frames);
   tally_apply (adoption->volume, &adoption->tally, 0);
   return err;
 }
 
 /* May this pool go on under this limit?  Segments in use are no measure: a
  * killed process leaves some nearly empty. */
-static bool
-limit_is_enough (struct pool *pool)
+static int
+check_limit (struct adoption *adoption)
 {
-  struct arena *arena = &pool->arena;
-  const uint64_t used = atomic_load (&arena->used);
+  struct pool *pool = adoption->pool;
 
-  if (used > arena->limit)
-    arena->excess = used - arena->limit;
-  return pool_blob_bytes (pool) <= pool_capacity (pool) + pool_slack (pool) / 2;
+  if (adoption->blob_bytes <= pool_capacity (pool) + pool_slack (pool) / 2)
+    return 0;
+  image_reason (adoption->config,
+                "%s/%s holds more than pool= allows: give pool= at least "
+                "what it was before",
+                adoption->config->state, IMAGE_FILE);
+  return -ENOSPC;
 }
 
 int
 pool_adopt (struct pool *pool, const struct pool_config *config)
 {
   struct adoption adoption = { .pool = pool, .config = config };
+  struct arena *arena = &pool->arena;
   int err = 0;
 
-  for (unsigned id = 0; id < POOL_MAX_VOLUMES && !err; ++id)
-    if (pool->arena.volumes[id].state == VMSWAP_VOLUME_LIVE)
-      err = adopt_volume (&adoption, &pool->arena.volumes[id], id);
+  for (unsigned id = 0; id < POOL_MAX_VOLUMES && !err; ++id) {
+    adoption.image = &arena->volumes[id];
+    err = inspect (&adoption);
+  }
+  if (!err)
+    err = check_limit (&adoption);
+  for (unsigned id = 0; id < POOL_MAX_VOLUMES && !err; ++id) {
+    adoption.image = &arena->volumes[id];
+    err = take_over (&adoption, id);
+  }
   if (err)
     return err;
   frames_adopt_done (&pool->frames);
   err = segments_adopt_done (&pool->segments);
-  if (!err && !limit_is_enough (pool))
-    err = -ENOSPC;
-  if (err)
-    image_reason (config,
-                  "%s/%s holds more than pool= allows: give pool= at least "
-                  "what it was before",
-                  config->state, IMAGE_FILE);
+  const uint64_t used = atomic_load (&arena->used);
+  arena->excess = used > arena->limit ? used - arena->limit : 0;
   return err;
 }

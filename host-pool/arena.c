@@ -27,12 +27,6 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static uint64_t
-round_up_page (uint64_t n)
-{
-  return (n + POOL_PAGE_SIZE - 1) & ~(uint64_t) (POOL_PAGE_SIZE - 1);
-}
-
 bool
 arena_denied (struct arena *arena)
 {

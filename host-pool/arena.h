@@ -83,6 +83,12 @@ extern int arena_populate (struct arena *arena, void *at, uint64_t length);
  * afterwards. */
 extern void arena_punch (struct arena *arena, void *at, uint64_t length);
 
+static inline uint64_t
+round_up_page (uint64_t n)
+{
+  return (n + POOL_PAGE_SIZE - 1) & ~(uint64_t) (POOL_PAGE_SIZE - 1);
+}
+
 static inline uint8_t *
 arena_segment (const struct arena *arena, uint32_t segment)
 {

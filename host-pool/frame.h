@@ -21,8 +21,8 @@ struct frames {
   struct lock lock;
   uint64_t *taken;  /* bit: part of a page table, or being worked on */
   uint64_t *backed; /* bit: has memory, charged */
-  uint16_t *words;  /* per frame: words in use, when it is a leaf; belongs to
-                     * the stripe lock of the leaf */
+  uint16_t *words;  /* per frame: words in use of a leaf, under its stripe
+                     * lock; leaves of a directory, atomic */
   uint32_t nr;
   uint32_t nr_taken;
   uint32_t nr_ready; /* backed and not taken */
@@ -33,7 +33,7 @@ struct frames {
 extern int frames_create (struct frames *frames, struct arena *arena);
 extern void frames_destroy (struct frames *frames);
 
-/* Sees to it that frames_take succeeds FRAMES_PER_PAGE_MAX times, if nobody
+/* Sees to it that frame_take succeeds FRAMES_PER_PAGE_MAX times, if nobody
  * else takes them first.  Makes system calls: no lock may be held.
  * -ENOSPC: the limit is reached.  -ENOMEM. */
 extern int frames_prepare (struct frames *frames);

@@ -25,6 +25,7 @@
 
 #include <xxhash.h>
 
+#include "arena.h"
 #include "crash-point.h"
 #include "image.h"
 
@@ -44,12 +45,6 @@ image_reason (const struct pool_config *config, const char *fmt, ...)
   va_start (args, fmt);
   vsnprintf (config->reason, config->reason_size, fmt, args);
   va_end (args);
-}
-
-static uint64_t
-round_up_page (uint64_t n)
-{
-  return (n + POOL_PAGE_SIZE - 1) & ~(uint64_t) (POOL_PAGE_SIZE - 1);
 }
 
 static uint64_t
@@ -195,11 +190,36 @@ read_super (const struct pool_config *config, int fd,
   return -EUCLEAN;
 }
 
+/* Is the directory on tmpfs, and is that large enough for the limit? */
+static int
+check_file_system (const struct pool_config *config, int dir)
+{
+  struct statfs fs;
+
+  if (fstatfs (dir, &fs) == -1)
+    return -errno;
+  if (fs.f_type != TMPFS_MAGIC) {
+    image_reason (config,
+                  "%s is not on tmpfs: guests' pages would be written to its "
+                  "disk; use a directory under /run or /dev/shm",
+                  config->state);
+    return -EINVAL;
+  }
+  const uint64_t room = (uint64_t) fs.f_blocks * fs.f_bsize;
+  if (room != 0 && room < config->limit) {
+    image_reason (config,
+                  "the tmpfs of %s holds at most %llu MiB, less than pool=: "
+                  "mount one of its own there (mount -t tmpfs -o size=...)",
+                  config->state, (unsigned long long) room >> 20);
+    return -ENOSPC;
+  }
+  return 0;
+}
+
 /* Opens and locks the file in config->state. */
 static int
 open_file (const struct pool_config *config)
 {
-  struct statfs fs;
   int dir, fd, err;
 
   dir = open (config->state, O_DIRECTORY | O_PATH | O_CLOEXEC);
@@ -209,23 +229,21 @@ open_file (const struct pool_config *config)
                   strerror (-err));
     return err;
   }
+  err = check_file_system (config, dir);
+  if (err) {
+    close (dir);
+    return err;
+  }
   fd =
       openat (dir, IMAGE_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  err = fd == -1 ? -errno : fstatfs (fd, &fs) == -1 ? -errno : 0;
+  err = fd == -1 ? -errno : 0;
   close (dir);
-  if (!err && fs.f_type != TMPFS_MAGIC) {
-    image_reason (config,
-                  "%s is not on tmpfs: guests' pages would be written to its "
-                  "disk; use a directory under /run or /dev/shm",
-                  config->state);
-    err = -EINVAL;
-  }
   if (!err && flock (fd, LOCK_EX | LOCK_NB) == -1) {
     err = errno == EWOULDBLOCK ? -EBUSY : -errno;
     image_reason (config, "%s/%s is in use by another server: stop that first",
                   config->state, IMAGE_FILE);
   }
-  else if (err && err != -EINVAL)
+  else if (err)
     image_reason (config, "%s/%s: %s", config->state, IMAGE_FILE,
                   strerror (-err));
   if (err && fd >= 0)

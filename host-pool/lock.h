@@ -37,8 +37,8 @@ extern struct lock *lock_acquire (struct lock *lock);
 extern bool lock_try (struct lock *lock);
 extern void lock_release (struct lock *lock);
 
-/* For the one caller that holds several locks of one rank, in index order:
- * pool_check. */
+/* For those that hold several locks of one rank, always in index order:
+ * stripes_lock_all and lanes_lock_all. */
 extern void lock_acquire_same_rank (struct lock *lock);
 
 /* Waits on a condition whose mutex is the lock; milliseconds < 0: for ever.

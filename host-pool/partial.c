@@ -63,7 +63,8 @@ partial_write (struct volume *volume, struct worker *worker,
   int err;
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&partial->lock);
-  /* Ends: each round more means that somebody else's write was done. */
+  /* Ends: each round more means that somebody else's write was done, or that
+   * the cleaner moved the page. */
   do {
     err = fetch (volume, worker, page, &expected);
     if (err) {

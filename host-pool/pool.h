@@ -59,11 +59,12 @@ struct pool_config {
 /* Creates an empty pool, or adopts the one that config->state holds.
  *
  * -EINVAL: the limit is outside POOL_MIN_LIMIT..POOL_MAX_LIMIT, there is no
- * such codec, or state is not on tmpfs.  -EBUSY: another process serves this
- * state.  -EUCLEAN: the image there is damaged, cut short or of another
- * version; it is left as it is.  -ENOSPC: what it holds is more than the limit
- * allows.  -ENOMEM and the errors of open, memfd_create and mmap.  No thread
- * is started: a pool without a steward cleans when a writer needs room. */
+ * such codec, state is not on tmpfs, or its image has no room for the limit.
+ * -EBUSY: another process serves this state.  -EUCLEAN: the image there is
+ * damaged, cut short or of another version; it is left as it is.  -ENOSPC: what
+ * it holds is more than the limit allows, or its tmpfs is smaller than the
+ * limit.  -ENOMEM and the errors of open, memfd_create and mmap.  No thread is
+ * started: a pool without a steward cleans when a writer needs room. */
 extern int pool_create (const struct pool_config *config, struct pool **ret);
 
 /* Was there something in config->state? */
@@ -130,9 +131,9 @@ struct pool_stats {
   uint64_t writes_refused;   /* writes that ended with -ENOSPC or -ENOMEM */
   uint64_t bad_pages;        /* reads refused: content failed its check */
   uint64_t segments_cleaned; /* victims of the cleaner */
-  uint64_t bytes_moved;      /* blobs the cleaner copied */
   uint64_t segments_rescued; /* of these: emptied by way of the page tables,
                               * because their headers made no sense */
+  uint64_t bytes_moved;      /* blobs the cleaner copied */
 };
 
 extern void pool_get_stats (struct pool *pool, struct pool_stats *ret);

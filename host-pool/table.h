@@ -4,8 +4,9 @@
  *
  * Locking: a stripe lock guards all the words of a leaf, its count of words
  * and the directory entry that names it.  Roots and directories are made with
- * a compare-and-swap under any stripe lock, and freed under all of them, so
- * whoever holds one may walk them. */
+ * a compare-and-swap under any stripe lock, and freed under all of them (or
+ * with their volume, which nobody uses then), so whoever holds one may walk
+ * them. */
 
 #ifndef VMSWAP_TABLE_H
 #define VMSWAP_TABLE_H

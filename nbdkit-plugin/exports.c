@@ -6,8 +6,9 @@
  * or claims, never by a request of a connection that has claimed.
  *
  *   1. An export is claimed exactly while a connection of its holder is open.
- *   2. conn->claimed is set only while the export is claimed by its peer, so
- *      that by 1 it never needs to be cleared: it dies with the connection.
+ *   2. conn->claimed is set only while the export is claimed by its peer (or
+ *      share=yes makes claims needless), so that by 1 it never needs to be
+ *      cleared: it dies with the connection.
  *   3. An export without a connection is a listed one or holds data.
  */
 
@@ -57,13 +58,19 @@ unlock (pthread_mutex_t **mutex)
   __attribute__ ((cleanup (unlock))) pthread_mutex_t *locked = &lock;          \
   pthread_mutex_lock (locked)
 
-static bool
-volume_is_blank (struct volume *volume)
+static uint64_t
+volume_pages (struct volume *volume)
 {
   struct volume_stats stats;
 
   volume_get_stats (volume, &stats);
-  return stats.blob_pages + stats.fill_pages + stats.lost_pages == 0;
+  return stats.blob_pages + stats.fill_pages + stats.lost_pages;
+}
+
+static bool
+volume_is_blank (struct volume *volume)
+{
+  return volume_pages (volume) == 0;
 }
 
 static struct export *
@@ -169,7 +176,8 @@ adopt_volume (struct volume *volume, void *opaque)
       nbdkit_error ("export '%s': %m", name);
       return -1;
     }
-    export->written = true;
+    /* One page is the swap header that it got when it was opened. */
+    export->written = volume_pages (volume) > settings->swap_header;
   }
   else if (guest == NULL)
     nbdkit_error ("warning: state= holds pages of '%s', which no guest= "

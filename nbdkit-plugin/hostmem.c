@@ -3,8 +3,8 @@
  *
  * The pool is locked into memory, page by page as it fills.  And the process
  * is marked as one that other tasks' memory reclaim may depend on: its own
- * allocations then never wait for file systems or swap.  Both marks are lost
- * by fork, the second is inherited by threads.
+ * allocations then never wait for file systems or swap.  Locks are lost by
+ * fork; the second mark is inherited, by threads too.
  */
 
 #include <config.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Requests of one connection, on the pool.
  *
- * Nothing here locks or allocates.  What a request that changes data does:
+ * Nothing here allocates, and only the first change of a connection locks, to
+ * claim its export.  What a request that changes data does:
  *
  *     claim the export (once per connection)
  *     try --> done

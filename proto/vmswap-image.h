@@ -82,6 +82,7 @@ struct vmswap_image_volume {
  *
  *   FREE        -> OPEN         segment_take: somebody appends to it
  *   OPEN        -> SEALED       segment_seal: full, or the pool is idle
+ *   OPEN        -> FREE         segment_untake: taken ahead, or not needed
  *   SEALED      -> CLEANING     segment_claim: the cleaner empties it
  *   CLEANING    -> SEALED       segment_unclaim: done, or could not finish
  *   SEALED      -> LIMBO        segment_retire: nothing live is left

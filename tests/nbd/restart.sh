@@ -63,12 +63,22 @@ stop_nbdkit
 
 # What cannot be.
 refused 'give the size it has' pool=64M "state=$state" guest=web1,size=32M
+before=$(cksum <"$state/pool.vmswap")
 refused 'holds more than pool= allows' pool=16M "state=$state"
+[ "$before" = "$(cksum <"$state/pool.vmswap")" ] || fail "the file was changed"
 refused 'at most 256 MiB' pool=257M "state=$state"
 refused 'is not on tmpfs' pool=64M state=/
 refused 'make it a directory' pool=64M "state=$state/none"
 refused 'make it a directory' pool=64M "state=$state/pool.vmswap"
 refused 'state= is empty' pool=64M state=
+[ ! -e /pool.vmswap ] || fail "a refused directory was written to"
+mkdir "$dir/small"
+if mount -t tmpfs -o size=20M none "$dir/small" 2>/dev/null; then
+    status=0
+    (refused 'holds at most 20 MiB' pool=64M "state=$dir/small") || status=1
+    umount "$dir/small"
+    [ $status -eq 0 ] || exit 1
+fi
 
 # Damage, each to a copy: refused, and the file stays what it was.
 good=$state/good
@@ -90,6 +100,12 @@ cp --sparse=always "$good" "$state/pool.vmswap"
 printf 'xx' | dd of="$state/pool.vmswap" bs=1 seek=40 conv=notrunc 2>/dev/null
 printf 'xx' | dd of="$state/pool.vmswap" bs=1 seek=4136 conv=notrunc 2>/dev/null
 damaged 'its superblock is damaged'
+cp --sparse=always "$good" "$state/pool.vmswap"
+printf '\007' | dd of="$state/pool.vmswap" bs=1 seek=8192 conv=notrunc 2>/dev/null
+damaged 'entry 0 of its volumes: its state makes no sense'
+cp --sparse=always "$good" "$state/pool.vmswap"
+printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8212 conv=notrunc 2>/dev/null
+damaged 'entry 0 of its volumes: its page table names a frame'
 echo "this is no image" >"$state/pool.vmswap"
 damaged 'its superblock is damaged'
 
