@@ -104,8 +104,11 @@ cp --sparse=always "$good" "$state/pool.vmswap"
 printf '\007' | dd of="$state/pool.vmswap" bs=1 seek=8192 conv=notrunc 2>/dev/null
 damaged 'entry 0 of its volumes: its state makes no sense'
 cp --sparse=always "$good" "$state/pool.vmswap"
-printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8212 conv=notrunc 2>/dev/null
+printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8211 conv=notrunc 2>/dev/null
 damaged 'entry 0 of its volumes: its page table names a frame'
+cp --sparse=always "$good" "$state/pool.vmswap"
+printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8212 conv=notrunc 2>/dev/null
+damaged 'entry 0 of its volumes: its page table goes beyond its size'
 echo "this is no image" >"$state/pool.vmswap"
 damaged 'its superblock is damaged'
 
