@@ -298,8 +298,10 @@ static void
 retire_if_dead (struct segments *segments, uint32_t segment)
 {
   if (segment_state (segments, segment) == VMSWAP_SEGMENT_SEALED &&
-      atomic_load (&segments->segment[segment].live) == 0)
+      atomic_load (&segments->segment[segment].live) == 0) {
+    CRASH_POINT ("segment found dead");
     segment_retire (segments, segment);
+  }
 }
 
 void
