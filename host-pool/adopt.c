@@ -66,17 +66,10 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
 {
   const struct place at = word_place (word);
 
-  switch (word_tag (word)) {
-  case VMSWAP_WORD_BLOB:
-    return at.segment < adoption->pool->segments.nr &&
-           at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
-  case VMSWAP_WORD_EMPTY:
-    return word == 0;
-  case VMSWAP_WORD_FILL:
-  case VMSWAP_WORD_LOST:
-    return true;
-  }
-  return false;
+  if (!word_is_blob (word))
+    return word_is_sound (word);
+  return at.segment < adoption->pool->segments.nr &&
+         at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
 }
 
 /* The second walk: repairs the word and takes stock of what it names. */

@@ -103,6 +103,10 @@ check_leaf (struct check *check, struct volume *volume, uint32_t first)
     if (leaf[i] == 0)
       continue;
     words++;
+    if (!word_is_sound (leaf[i]))
+      return broken (check, "%s page %u: word %#llx makes no sense",
+                     volume_name (volume), first + i,
+                     (unsigned long long) leaf[i]);
     switch (word_tag (leaf[i])) {
     case VMSWAP_WORD_BLOB:
       err = check_blob (check, volume, first + i, leaf[i]);
@@ -115,10 +119,8 @@ check_leaf (struct check *check, struct volume *volume, uint32_t first)
     case VMSWAP_WORD_LOST:
       check->sum.lost_pages++;
       break;
-    default:
-      return broken (check, "%s page %u: word %#llx makes no sense",
-                     volume_name (volume), first + i,
-                     (unsigned long long) leaf[i]);
+    case VMSWAP_WORD_EMPTY:
+      break;
     }
   }
 

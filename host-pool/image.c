@@ -201,7 +201,8 @@ check_file_system (const struct pool_config *config, int dir)
   if (fs.f_type != TMPFS_MAGIC) {
     image_reason (config,
                   "%s is not on tmpfs: guests' pages would be written to its "
-                  "disk; use a directory under /run or /dev/shm",
+                  "disk; use a directory that findmnt -t tmpfs shows, or "
+                  "mount one",
                   config->state);
     return -EINVAL;
   }
@@ -220,6 +221,7 @@ check_file_system (const struct pool_config *config, int dir)
 static int
 open_file (const struct pool_config *config)
 {
+  struct stat st;
   int dir, fd, err;
 
   dir = open (config->state, O_DIRECTORY | O_PATH | O_CLOEXEC);
@@ -238,6 +240,11 @@ open_file (const struct pool_config *config)
       openat (dir, IMAGE_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   err = fd == -1 ? -errno : 0;
   close (dir);
+  if (!err && (fstat (fd, &st) == -1 || !S_ISREG (st.st_mode)))
+    err = -EINVAL;
+  /* It may have been there before, with any mode. */
+  if (!err && fchmod (fd, 0600) == -1)
+    err = -errno;
   if (!err && flock (fd, LOCK_EX | LOCK_NB) == -1) {
     err = errno == EWOULDBLOCK ? -EBUSY : -errno;
     image_reason (config, "%s/%s is in use by another server: stop that first",

@@ -125,7 +125,8 @@ tally_word (struct tally *tally, uint64_t word, int64_t sign)
 void
 page_release_locked (struct pool *pool, struct tally *tally, uint64_t word)
 {
-  if (word_is_blob (word))
+  /* A damaged word may name anything. */
+  if (word_is_blob (word) && word_place (word).segment < pool->segments.nr)
     segment_debit (&pool->segments, word_place (word).segment,
                    blob_size (word_length (word)));
   tally_word (tally, word, -1);
@@ -242,6 +243,8 @@ decode_blob (struct volume *volume, uint32_t page, uint64_t word, void *data)
 int
 page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
 {
+  if (!word_is_sound (word))
+    return -EIO;
   switch (word_tag (word)) {
   case VMSWAP_WORD_EMPTY:
     memset (data, 0, POOL_PAGE_SIZE);
@@ -258,5 +261,5 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
   case VMSWAP_WORD_LOST:
     break;
   }
-  return -EIO; /* lost; or no such tag: the word is damaged */
+  return -EIO; /* lost */
 }

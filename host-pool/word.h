@@ -39,10 +39,15 @@ word_is_blob (uint64_t word)
   return word_tag (word) == VMSWAP_WORD_BLOB;
 }
 
+/* A fill page has no blob that could be checked, so its word checks itself:
+ * seven bits that follow from the value. */
 static inline uint64_t
 word_fill (uint32_t value)
 {
-  return (uint64_t) value << VMSWAP_WORD_FILL_SHIFT | VMSWAP_WORD_FILL;
+  const uint64_t check = ((value * 0x9e3779b1u) >> 25) ^ 0x55;
+
+  return check << VMSWAP_WORD_FINGERPRINT_SHIFT |
+         (uint64_t) value << VMSWAP_WORD_FILL_SHIFT | VMSWAP_WORD_FILL;
 }
 
 static inline uint32_t
@@ -86,6 +91,23 @@ static inline bool
 word_is_raw (uint64_t word)
 {
   return word_length (word) == POOL_PAGE_SIZE;
+}
+
+/* Can the word be what somebody stored?  Of a blob, the blob itself tells. */
+static inline bool
+word_is_sound (uint64_t word)
+{
+  switch (word_tag (word)) {
+  case VMSWAP_WORD_EMPTY:
+    return word == 0;
+  case VMSWAP_WORD_FILL:
+    return word == word_fill (word_fill_value (word));
+  case VMSWAP_WORD_LOST:
+    return word == VMSWAP_WORD_LOST;
+  case VMSWAP_WORD_BLOB:
+    return true;
+  }
+  return false;
 }
 
 /* The same blob somewhere else. */

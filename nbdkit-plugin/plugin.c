@@ -91,6 +91,18 @@ vmswap_dump_plugin (void)
   printf ("vmswap_state=yes\n");
 }
 
+/* One thread per connection, unless writes may wait for room: then others
+ * must get past them.  nbdkit 1.32 aborts, with all its guests, when a client
+ * is killed while several of its reads are under way in parallel; and a
+ * connection that one thread serves is the faster one for reads. */
+static int
+vmswap_thread_model (void)
+{
+  return settings.stall || settings.parallel
+             ? NBDKIT_THREAD_MODEL_PARALLEL
+             : NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS;
+}
+
 static int
 vmswap_get_ready (void)
 {
@@ -301,6 +313,7 @@ static struct nbdkit_plugin plugin = {
   .config_help = settings_help,
   .magic_config_key = "pool",
   .dump_plugin = vmswap_dump_plugin,
+  .thread_model = vmswap_thread_model,
   .get_ready = vmswap_get_ready,
   .after_fork = vmswap_after_fork,
   .cleanup = vmswap_cleanup,

@@ -33,6 +33,8 @@ const char settings_help[] =
     "compressor=lz4|none      How pages are compressed (default: lz4).\n"
     "full=error|stall         What a write meets when the pool is full\n"
     "                         (default: error).\n"
+    "parallel=BOOL            Serve the requests of one connection in\n"
+    "                         parallel (default: no).\n"
     "share=BOOL               Let several peers write to one export\n"
     "                         (default: no).\n"
     "state=DIR                Keep the pool in this directory on tmpfs, so "
@@ -172,6 +174,12 @@ set_full (struct settings *settings, const char *key, const char *value)
 }
 
 static int
+set_parallel (struct settings *settings, const char *key, const char *value)
+{
+  return parse_bool (key, value, &settings->parallel);
+}
+
+static int
 set_share (struct settings *settings, const char *key, const char *value)
 {
   return parse_bool (key, value, &settings->share);
@@ -296,10 +304,15 @@ static const struct parameter {
   bool repeatable;
   int (*set) (struct settings *settings, const char *key, const char *value);
 } parameters[] = {
-  { "pool", false, set_pool },   { "size", false, set_size },
-  { "guest", true, set_guest },  { "compressor", false, set_compressor },
-  { "full", false, set_full },   { "share", false, set_share },
-  { "state", false, set_state }, { "swap-header", false, set_swap_header },
+  { "pool", false, set_pool },
+  { "size", false, set_size },
+  { "guest", true, set_guest },
+  { "compressor", false, set_compressor },
+  { "full", false, set_full },
+  { "parallel", false, set_parallel },
+  { "share", false, set_share },
+  { "state", false, set_state },
+  { "swap-header", false, set_swap_header },
 };
 
 int

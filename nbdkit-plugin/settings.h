@@ -32,6 +32,7 @@ struct settings {
   const char *compressor; /* NULL: the pool's default */
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
   bool stall;             /* full=stall */
+  bool parallel;          /* requests of one connection run in parallel */
   bool share;             /* several peers may write to one export */
   bool swap_header;       /* blank exports get a swap header */
 

@@ -112,13 +112,14 @@ struct vmswap_image_segment {
  *   +--------------+-----------+--------------+---------+----+
  *   | fingerprint  | length - 1| offset / 4   | segment |  1 |   blob
  *   +--------------+-----------+--------------+---------+----+
- *   |      0       |        value (32 bits)    |    0    |  2 |   fill
+ *   |    check     |        value (32 bits)    |    0    |  2 |   fill
  *   +--------------+---------------------------+---------+----+
  *   |                       0                            |  7 |   lost
  *   +----------------------------------------------------+----+
  *
  * The word 0 is an empty page (reads as zero).  A fill page is the 32-bit
- * value repeated 1024 times.  length is that of the compressed bytes, without
+ * value repeated 1024 times; check is the high 7 bits of value * 0x9e3779b1
+ * (modulo 2^32), exclusive or 0x55.  length is that of the compressed bytes, without
  * the header; 4096 means that they are the page itself.  The blob starts at
  * the given offset of the segment.  A lost page held data that is gone: it
  * reads as an error until it is written or trimmed. */

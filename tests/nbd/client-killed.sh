@@ -23,12 +23,16 @@ other = connect ("other")
 data = random.randbytes (1 << 20)
 other.pwrite (data, 4097)
 
-for round in range (20):
+for round in range (40):
     pid = os.fork ()
     if pid == 0:
         # Sixteen requests, a part of which is on its way when it ends.
         c = connect ("victim")
         assert not c.is_read_only (), round
+        if round % 2:
+            # Replies that nobody reads: several are ready when it ends.
+            for i in range (16):
+                c.aio_pread (nbd.Buffer (1 << 18), i << 18)
         for i in range (8):
             c.aio_pwrite (nbd.Buffer.from_bytearray (
                 bytearray (random.randbytes (1 << 20))), (i << 20) + round)

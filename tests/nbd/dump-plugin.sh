@@ -6,7 +6,7 @@
 "$nbdkit" "$plugin" --dump-plugin >"$dir/dump.log" 2>&1
 cat "$dir/dump.log"
 
-for line in name=vmswap api_version=2 thread_model=parallel \
+for line in name=vmswap api_version=2 max_thread_model=parallel thread_model=serialize_requests \
             magic_config_key=pool "version=$VERSION" \
             "vmswap_version=$VERSION" vmswap_compressors=lz4,none \
             vmswap_full=error,stall vmswap_page_size=4096 \
