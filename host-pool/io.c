@@ -124,7 +124,7 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
   if (!err && cut.tail_length)
     err = partial_read (volume, worker, &tally, cut.tail_page, 0,
                         cut.tail_length, to);
-  tally_apply (volume, &tally, worker->index);
+  tally_apply (volume, &tally, worker->shard);
   worker_put (workers, worker);
   return err;
 }
@@ -152,7 +152,7 @@ write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
       tally->pages_written += !err;
       from += POOL_PAGE_SIZE;
       if (page % TALLY_EVERY == TALLY_EVERY - 1) {
-        tally_apply (volume, tally, worker->index);
+        tally_apply (volume, tally, worker->shard);
         *tally = (struct tally){ 0 };
       }
     }
@@ -195,7 +195,7 @@ settle (struct volume *volume, const struct worker *worker, struct tally *tally,
   const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0;
 
   tally->writes_refused = err == -ENOSPC || err == -ENOMEM;
-  tally_apply (volume, tally, worker->index);
+  tally_apply (volume, tally, worker->shard);
   if (err == -ENOSPC)
     space_refused (&pool->space, serial);
   if (atomic_load_explicit (&pool->tight, memory_order_relaxed))

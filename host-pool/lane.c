@@ -183,19 +183,6 @@ lanes_survived (struct lanes *lanes)
                                memory_order_relaxed);
 }
 
-unsigned
-lanes_open (struct lanes *lanes)
-{
-  unsigned n = 0;
-
-  for (unsigned i = 0; i < lanes->nr; ++i) {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->lane[i].lock);
-    n += lanes->lane[i].segment != SEGMENT_NONE;
-  }
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->survivors.lock);
-  return n + (lanes->survivors.segment != SEGMENT_NONE);
-}
-
 void
 lanes_lock_all (struct lanes *lanes)
 {

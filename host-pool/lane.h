@@ -46,9 +46,6 @@ extern void lanes_seal (struct lanes *lanes);
 extern uint64_t lanes_appended (struct lanes *lanes);
 extern uint64_t lanes_survived (struct lanes *lanes);
 
-/* Segments open now. */
-extern unsigned lanes_open (struct lanes *lanes);
-
 /* Stops all appending, for pool_check. */
 extern void lanes_lock_all (struct lanes *lanes);
 extern void lanes_unlock_all (struct lanes *lanes);

@@ -20,6 +20,10 @@
 #define ALIGN(n) (((n) + 63) & ~(size_t) 63)
 #define BLOB_BUFFER ALIGN (VMSWAP_BLOB_HEADER_SIZE + CODEC_MAX_OUTPUT)
 
+/* Workers that threads on one CPU try first; so few are ever touched, and
+ * threads on different CPUs do not meet. */
+#define WORKERS_PER_CPU 4
+
 int
 workers_create (struct workers *workers, struct arena *arena,
                 size_t codec_state_size)
@@ -37,7 +41,7 @@ workers_create (struct workers *workers, struct arena *arena,
   for (unsigned i = 0; i < NR_WORKERS; ++i) {
     struct worker *worker = &workers->worker[i];
 
-    worker->index = i;
+    worker->shard = i / WORKERS_PER_CPU;
     worker->page = at;
     worker->blob = at + POOL_PAGE_SIZE;
     worker->codec_state = at + POOL_PAGE_SIZE + BLOB_BUFFER;
@@ -58,10 +62,6 @@ workers_destroy (struct workers *workers)
   lock_destroy (&workers->lock);
   workers->worker = NULL;
 }
-
-/* Workers that threads on one CPU try first; so few are ever touched, and
- * threads on different CPUs do not meet. */
-#define WORKERS_PER_CPU 4
 
 static struct worker *
 worker_try (struct workers *workers)

@@ -28,7 +28,7 @@ struct worker {
   uint8_t *blob; /* header + compressed bytes, being made */
   uint8_t *page; /* one page, for partial requests */
   void *codec_state;
-  unsigned index;
+  unsigned shard; /* of the counters: the same for workers of one CPU */
 } __attribute__ ((aligned (64)));
 
 struct workers {

@@ -93,8 +93,7 @@ vmswap_dump_plugin (void)
 
 /* One thread per connection, unless writes may wait for room: then others
  * must get past them.  nbdkit 1.32 aborts, with all its guests, when a client
- * is killed while several of its reads are under way in parallel; and a
- * connection that one thread serves is the faster one for reads. */
+ * is killed while several of its reads are under way in parallel. */
 static int
 vmswap_thread_model (void)
 {
