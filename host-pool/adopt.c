@@ -204,6 +204,9 @@ inspect (struct adoption *adoption)
       !volume_name_is_good (image->name) || image->size == 0 ||
       image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
     return damaged (adoption, "its name or size makes no sense");
+  if (image->lost_first > image->size / POOL_PAGE_SIZE ||
+      image->lost_end > image->size / POOL_PAGE_SIZE)
+    return damaged (adoption, "what it lost goes beyond its size");
   err = walk_volume (adoption);
   adoption->blob_bytes += adoption->tally.blob_bytes;
   return err;

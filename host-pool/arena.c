@@ -199,6 +199,7 @@ fail:
 void
 arena_commit (struct arena *arena)
 {
+  arena->super.version = VMSWAP_IMAGE_VERSION;
   arena->super.limit = arena->limit;
   image_write_super (arena->base, &arena->super);
 }

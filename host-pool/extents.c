@@ -33,7 +33,8 @@ report (struct extent_walk *walk)
 
 /* The pages up to this one are of the kind. */
 static int
-advance (struct extent_walk *walk, uint64_t end_page, enum volume_extent kind)
+advance_kind (struct extent_walk *walk, uint64_t end_page,
+              enum volume_extent kind)
 {
   int r = 0;
 
@@ -42,6 +43,26 @@ advance (struct extent_walk *walk, uint64_t end_page, enum volume_extent kind)
     walk->kind = kind;
   }
   walk->upto = end_page * POOL_PAGE_SIZE;
+  return r;
+}
+
+/* The pages from this to that one have no words.  Lost ones hold data that
+ * cannot be read; to call them a hole would be to read them as zeroes. */
+static int
+advance_empty (struct extent_walk *walk, struct volume *volume, uint64_t page,
+               uint64_t end_page)
+{
+  uint64_t lost_first = page, lost_end = end_page;
+  int r = 0;
+
+  if (!loss_overlap (volume, &lost_first, &lost_end))
+    return advance_kind (walk, end_page, VOLUME_EXTENT_HOLE);
+  if (page < lost_first)
+    r = advance_kind (walk, lost_first, VOLUME_EXTENT_HOLE);
+  if (r == 0)
+    r = advance_kind (walk, lost_end, VOLUME_EXTENT_DATA);
+  if (r == 0 && lost_end < end_page)
+    r = advance_kind (walk, end_page, VOLUME_EXTENT_HOLE);
   return r;
 }
 
@@ -56,9 +77,9 @@ walk_leaf (struct extent_walk *walk, struct volume *volume, uint32_t page,
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
     table_get_run_locked (volume, page, n, words);
   }
-  for (unsigned i = 0; i < n && r == 0; ++i)
-    r = advance (walk, (uint64_t) page + i + 1,
-                 words[i] ? VOLUME_EXTENT_DATA : VOLUME_EXTENT_HOLE);
+  for (uint64_t i = 0; i < n && r == 0; ++i)
+    r = words[i] ? advance_kind (walk, page + i + 1, VOLUME_EXTENT_DATA)
+                 : advance_empty (walk, volume, page + i, page + i + 1);
   return r;
 }
 
@@ -84,8 +105,9 @@ volume_extents (struct volume *volume, uint64_t length, uint64_t offset,
   while (page < end) {
     next = table_skip_holes (volume, page, end);
     if (next > page) {
-      page = next < end ? next : end;
-      r = advance (&walk, page, VOLUME_EXTENT_HOLE);
+      next = next < end ? next : end;
+      r = advance_empty (&walk, volume, page, next);
+      page = next;
     }
     else {
       next = (page / VMSWAP_LEAF_WORDS + 1) * VMSWAP_LEAF_WORDS;

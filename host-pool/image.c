@@ -112,7 +112,8 @@ fault_of (const struct vmswap_image_super *super, uint64_t file_size)
 {
   struct vmswap_image_super expected = *super;
 
-  if (super->version != VMSWAP_IMAGE_VERSION)
+  if (super->version < VMSWAP_IMAGE_OLDEST ||
+      super->version > VMSWAP_IMAGE_VERSION)
     return "it was written by another version of vmswap";
   layout (&expected);
   if (super->page_size != POOL_PAGE_SIZE ||

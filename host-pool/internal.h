@@ -131,6 +131,10 @@ extern int page_write (struct volume *volume, struct worker *worker,
 extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
                         void *data);
 
+/* Stores zeroes in the page. */
+extern int page_zero (struct volume *volume, struct tally *tally,
+                      uint32_t page);
+
 /* Accounts for a word that its page does not hold any more.  The stripe lock of
  * the page is held. */
 extern void page_release_locked (struct pool *pool, struct tally *tally,
@@ -150,6 +154,18 @@ extern int partial_write (struct volume *volume, struct worker *worker,
 /* clear.c: drops whole pages. */
 extern void clear_pages (struct volume *volume, struct tally *tally,
                          uint64_t first, uint64_t end);
+
+/* loss.c: pages that are lost without a word each. */
+
+/* Is the page lost, if its word is empty? */
+extern bool loss_covers (const struct volume *volume, uint64_t page);
+
+/* The part of [*first, *end) that is; false: none. */
+extern bool loss_overlap (const struct volume *volume, uint64_t *first,
+                          uint64_t *end);
+
+/* The pages were dropped on purpose. */
+extern void loss_shrink (struct volume *volume, uint64_t first, uint64_t end);
 
 /* capacity.c: how full is full. */
 

@@ -129,7 +129,25 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
   return err;
 }
 
-/* Writes a request; with from NULL, zeroes: whole pages are dropped. */
+/* Whole pages of zeroes are dropped, unless that would make them lost. */
+static int
+zero_pages (struct volume *volume, struct tally *tally, uint64_t first,
+            uint64_t end)
+{
+  uint64_t lost_first = first, lost_end = end;
+  int err = 0;
+
+  if (!loss_overlap (volume, &lost_first, &lost_end))
+    lost_first = lost_end = end;
+  clear_pages (volume, tally, first, lost_first);
+  for (uint64_t page = lost_first; page < lost_end && !err; ++page)
+    err = page_zero (volume, tally, page);
+  if (!err)
+    clear_pages (volume, tally, lost_end, end);
+  return err;
+}
+
+/* Writes a request; with from NULL, zeroes. */
 static int
 write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
              const struct cut *cut, const uint8_t *from)
@@ -144,7 +162,7 @@ write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
   }
   if (!from) {
     if (!err && cut->first < cut->end)
-      clear_pages (volume, tally, cut->first, cut->end);
+      err = zero_pages (volume, tally, cut->first, cut->end);
   }
   else
     for (uint64_t page = cut->first; page < cut->end && !err; ++page) {
@@ -171,8 +189,10 @@ trim_parts (struct volume *volume, struct worker *worker, struct tally *tally,
             const struct cut *cut, const uint8_t *from)
 {
   (void) from;
-  if (cut->first < cut->end)
+  if (cut->first < cut->end) {
     clear_pages (volume, tally, cut->first, cut->end);
+    loss_shrink (volume, cut->first, cut->end);
+  }
   if (cut->head_length)
     partial_write (volume, worker, tally, cut->head_page, cut->head_offset,
                    cut->head_length, NULL);

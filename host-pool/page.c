@@ -188,6 +188,19 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
   return 0;
 }
 
+/* A page of zeroes is as good as empty, where empty does not mean lost. */
+static uint64_t
+fill (struct volume *volume, uint32_t page, uint32_t value)
+{
+  return value || loss_covers (volume, page) ? word_fill (value) : 0;
+}
+
+int
+page_zero (struct volume *volume, struct tally *tally, uint32_t page)
+{
+  return publish (volume, tally, page, fill (volume, page, 0), NULL);
+}
+
 int
 page_write (struct volume *volume, struct worker *worker, struct tally *tally,
             uint32_t page, const void *data, const struct expected *if_still)
@@ -198,9 +211,7 @@ page_write (struct volume *volume, struct worker *worker, struct tally *tally,
   int err;
 
   if (is_fill (data, &value))
-    /* A page of zeroes is as good as empty. */
-    return publish (volume, tally, page, value ? word_fill (value) : 0,
-                    if_still);
+    return publish (volume, tally, page, fill (volume, page, value), if_still);
 
   word = encode (volume, worker, page, data);
   err = place (volume, worker, page, &word);
@@ -247,6 +258,8 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
     return -EIO;
   switch (word_tag (word)) {
   case VMSWAP_WORD_EMPTY:
+    if (loss_covers (volume, page))
+      return -EIO;
     memset (data, 0, POOL_PAGE_SIZE);
     return 0;
   case VMSWAP_WORD_FILL:

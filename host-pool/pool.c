@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <xxhash.h>
+
 #include "internal.h"
 
 static void
@@ -128,6 +130,12 @@ bool
 pool_was_adopted (const struct pool *pool)
 {
   return pool->arena.adopted;
+}
+
+uint64_t
+pool_identity (const struct pool *pool)
+{
+  return XXH64 (pool->arena.super.key, sizeof pool->arena.super.key, 0);
 }
 
 int

@@ -70,6 +70,10 @@ extern int pool_create (const struct pool_config *config, struct pool **ret);
 /* Was there something in config->state? */
 extern bool pool_was_adopted (const struct pool *pool);
 
+/* A number that no other pool has; the next process to adopt it sees the same.
+ */
+extern uint64_t pool_identity (const struct pool *pool);
+
 /* Frees the pool, its volumes and all their pages; with config->state, they
  * stay in the file.  The steward must be stopped and nobody else may be
  * inside. */
@@ -159,6 +163,23 @@ extern int volume_each (struct pool *pool,
 /* Drops all pages of the volume and its name.  Nobody may be using it. */
 extern void volume_delete (struct volume *volume);
 
+/* Every page from offset on that holds nothing becomes a lost one: for a volume
+ * whose pages went with an earlier pool.  Reading a lost page fails with -EIO; writing it
+ * mends it.  A trim mends pages at either end of what is lost, so that one of
+ * the whole volume, in order, mends it all; inside, trimmed pages stay lost.
+ * Nobody may be using the volume. */
+extern void volume_lose (struct volume *volume, uint64_t offset);
+
+/* Is anything of that left? */
+extern bool volume_is_lost (const struct volume *volume);
+
+/* Lost pages read as zero from now on: their owner does not want them back. */
+extern void volume_forgive (struct volume *volume);
+
+/* Changes the size of a volume that nobody uses.  -EBUSY: pages beyond the new
+ * size hold data.  -EINVAL: bad size. */
+extern int volume_resize (struct volume *volume, uint64_t size);
+
 extern const char *volume_name (const struct volume *volume);
 extern uint64_t volume_size (const struct volume *volume);
 
@@ -169,7 +190,7 @@ extern uint64_t volume_size (const struct volume *volume);
  * with an error, and then some of its pages are new and the others old.
  *
  * volume_read: bytes never written, trimmed or zeroed read as zero.  -EIO: a
- * page failed its check; nothing wrong is ever returned.
+ * page failed its check, or is lost; nothing wrong is ever returned.
  *
  * volume_write, volume_zero: -ENOSPC: the pool is full.  -ENOMEM: the host
  * gave no memory.  The page at which it stopped holds what it held before.

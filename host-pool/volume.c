@@ -165,3 +165,26 @@ volume_size (const struct volume *volume)
 {
   return volume->size;
 }
+
+static int
+refuse_data (void *opaque, uint64_t offset, uint64_t length,
+             enum volume_extent kind)
+{
+  return kind == VOLUME_EXTENT_DATA ? -EBUSY : 0;
+}
+
+int
+volume_resize (struct volume *volume, uint64_t size)
+{
+  int err = 0;
+
+  if (size == 0 || size % POOL_PAGE_SIZE || size > VOLUME_MAX_SIZE)
+    return -EINVAL;
+  if (size < volume->size)
+    err = volume_extents (volume, volume->size - size, size, refuse_data, NULL);
+  if (err)
+    return err;
+  __atomic_store_n (&volume->image->size, size, __ATOMIC_RELEASE);
+  volume->size = size;
+  return 0;
+}

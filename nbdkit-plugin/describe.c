@@ -23,7 +23,13 @@ describe_volume (struct volume *volume, bool has_header,
   volume_get_stats (volume, &stats);
   pages = stats.blob_pages + stats.fill_pages;
   human_size (&size, stats.size);
-  if (pages <= has_header)
+  if (volume_is_lost (volume))
+    snprintf (ret->text, sizeof ret->text,
+              "vmswap %s %s: what it held is lost, but for %s in %s of RAM",
+              volume_name (volume), size.text,
+              human_size (&swapped, pages * POOL_PAGE_SIZE),
+              human_size (&ram, stats.blob_bytes + stats.table_bytes));
+  else if (pages <= has_header)
     snprintf (ret->text, sizeof ret->text, "vmswap %s %s: empty",
               volume_name (volume), size.text);
   else

@@ -25,6 +25,7 @@
 
 #include "exports.h"
 #include "human.h"
+#include "remember.h"
 #include "report.h"
 #include "swapheader.h"
 
@@ -37,7 +38,8 @@ struct export
   struct volume *volume;
   struct conn *conns;
   bool listed;
-  bool written; /* by a client, since the export exists */
+  bool written;    /* by a client, since the export exists */
+  bool own_header; /* no client wrote to the pages that the header reserves */
   bool claimed;
   struct peer holder; /* while claimed */
 };
@@ -168,7 +170,7 @@ adopt_volume (struct volume *volume, void *opaque)
   struct human is, given;
   struct export *export;
 
-  if (volume_is_blank (volume))
+  if (volume_is_blank (volume) && !volume_is_lost (volume))
     volume_delete (volume);
   else if (settings->nr_guests == 0) {
     export = append_locked (volume, false);
@@ -183,13 +185,103 @@ adopt_volume (struct volume *volume, void *opaque)
     nbdkit_error ("warning: state= holds pages of '%s', which no guest= "
                   "lists: they are kept, list it to serve them",
                   name);
-  else if (guest->size != volume_size (volume)) {
+  else if (guest->size != volume_size (volume) &&
+           volume_resize (volume, guest->size) != 0) {
     nbdkit_error ("guest=%s: it holds pages and its size is %s, not %s: give "
-                  "the size it has",
+                  "the size it has, or a larger one",
                   name, human_size (&is, volume_size (volume)),
                   human_size (&given, guest->size));
     return -1;
   }
+  return 0;
+}
+
+/* Makes a blank or lost export a swap area.  If there is no room, the export is
+ * served as it is; a blank one gets its header when it is next opened. */
+static void
+write_header (struct export *export)
+{
+  const char *name = volume_name (export->volume);
+  uint8_t page[POOL_PAGE_SIZE];
+  int r;
+
+  swapheader_make (page, name, volume_size (export->volume));
+  r = volume_write (export->volume, page, sizeof page, 0);
+  if (r < 0)
+    report (REPORT_FULL,
+            "export '%s' has no swap header, the pool has no room for it "
+            "(%s): free some, then connect again",
+            name, strerror (-r));
+  else
+    export->own_header = true;
+}
+
+/* All its pages are lost, but for those that no guest can have swapped to.  A
+ * swap header there is in any case, so that a guest can swap again. */
+static void
+lose (struct export *export, bool own_header)
+{
+  struct volume *volume = export->volume;
+  const uint64_t pages = volume_size (volume) / POOL_PAGE_SIZE;
+
+  volume_lose (volume, 0);
+  if (own_header)
+    for (uint64_t page = 0; page < pages;
+         page = swapheader_next (page + 1, pages))
+      volume_zero (volume, POOL_PAGE_SIZE, page * POOL_PAGE_SIZE);
+  export->own_header = false;
+  if (settings->swap_header)
+    write_header (export);
+  if (export->own_header) /* it is there: the kernel never discards it */
+    volume_lose (volume, POOL_PAGE_SIZE);
+  export->own_header &= own_header;
+}
+
+/* What becomes of an export that the registry knows.  One of another pool has
+ * lost its pages. */
+static int
+recall (const struct registry_entry *entry, void *opaque)
+{
+  struct export *export = find_locked (entry->name);
+  const bool here = remember_is_here (entry);
+
+  if (here && export == NULL && volume_find (pool, entry->name) == NULL)
+    remember_not (entry->name); /* it was empty, see adopt_volume */
+  if (here && export != NULL)
+    export->own_header =
+        entry->own_header && entry->size == volume_size (export->volume);
+  if (here)
+    return 0;
+
+  if (export == NULL && settings->nr_guests != 0) {
+    nbdkit_error ("warning: the pages of '%s' are lost, and no guest= lists "
+                  "it: that stays noted, list it to serve it",
+                  entry->name);
+    return 0;
+  }
+  if (export == NULL)
+    export = add_locked (entry->name, entry->size, false);
+  if (export == NULL)
+    return -1;
+  nbdkit_error ("warning: export '%s': the pages that it held since %s are "
+                "lost%s: reads of them fail, until a guest makes a new swap "
+                "area (mkswap) or discards it all",
+                entry->name, entry->since,
+                registry_is_this_boot (entry) ? ""
+                                              : " (the host was restarted)");
+  lose (export,
+        entry->own_header && entry->size == volume_size (export->volume));
+  return 0;
+}
+
+/* Exports that were adopted are in the registry before anybody writes. */
+static int
+remember_adopted_locked (void)
+{
+  for (struct export *e = exports; e != NULL; e = e->next)
+    if (!volume_is_blank (e->volume) && !volume_is_lost (e->volume) &&
+        remember_export (e->volume, e->own_header) != 0)
+      return -1;
   return 0;
 }
 
@@ -200,12 +292,15 @@ exports_start (struct pool *the_pool, const struct settings *the_settings)
 
   pool = the_pool;
   settings = the_settings;
-  if (volume_each (pool, adopt_volume, NULL) != 0)
+  if (remember_start (pool, settings) == -1 ||
+      volume_each (pool, adopt_volume, NULL) != 0)
     return -1;
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
     if (add_locked (g->name, g->size, true) == NULL)
       return -1;
-  return 0;
+  if (remember_each (recall, NULL) != 0)
+    return -1;
+  return remember_adopted_locked ();
 }
 
 /* The volumes stay: they go with the pool. */
@@ -220,6 +315,7 @@ exports_free (void)
     free (export);
   }
   exports = NULL;
+  remember_stop ();
 }
 
 const char *
@@ -256,24 +352,6 @@ get_locked (const char *name)
     return add_locked (name, settings->size, false);
   nbdkit_set_error (ENOENT);
   return NULL;
-}
-
-/* Makes a blank export a swap area.  If there is no room, the export is
- * served as it is, and gets its header when it is next opened. */
-static void
-write_header (const struct export *export)
-{
-  const char *name = volume_name (export->volume);
-  uint8_t page[POOL_PAGE_SIZE];
-  int r;
-
-  swapheader_make (page, name, volume_size (export->volume));
-  r = volume_write (export->volume, page, sizeof page, 0);
-  if (r < 0)
-    report (REPORT_FULL,
-            "export '%s' has no swap header, the pool has no room for it "
-            "(%s): free some, then connect again",
-            name, strerror (-r));
 }
 
 static bool
@@ -343,6 +421,13 @@ release_locked (struct export *export)
   pthread_cond_broadcast (&released);
 }
 
+/* Would nobody notice if its pages were lost? */
+static bool
+nothing_to_miss (const struct export *export)
+{
+  return volume_pages (export->volume) <= export->own_header;
+}
+
 void
 exports_close (struct conn *conn)
 {
@@ -355,33 +440,73 @@ exports_close (struct conn *conn)
   *link = conn->next;
   free (conn);
   release_locked (export);
-  if (export->conns == NULL && !export->listed &&
-      (!export->written || volume_is_blank (export->volume)))
+  if (export->conns != NULL || volume_is_lost (export->volume))
+    return;
+  if (nothing_to_miss (export))
+    remember_not (volume_name (export->volume));
+  if (!export->listed && (!export->written || volume_is_blank (export->volume)))
     remove_locked (export);
 }
 
+/* -EPERM: another peer holds it. */
+static int
+claim_locked (struct export *export, const struct peer *peer)
+{
+  struct peer_text text;
+
+  if (claimed_by_other (export, peer)) {
+    report (REPORT_CLAIMED,
+            "export '%s' is in use by %s: disconnect that first, or start "
+            "the server with share=yes",
+            volume_name (export->volume),
+            peer_describe (&export->holder, &text));
+    return -EPERM;
+  }
+  export->claimed = true;
+  export->holder = *peer;
+  return 0;
+}
+
+/* The registry waits for its disk, so the lock is not held then: the export
+ * cannot go away under a connection. */
 int
 exports_claim (struct conn *conn)
 {
   struct export *export = conn->export;
-  struct peer_text text;
+  bool own_header;
+  int r = 0;
 
-  LOCK_THIS_SCOPE ();
-  if (!settings->share) {
-    if (claimed_by_other (export, &conn->peer)) {
-      report (REPORT_CLAIMED,
-              "export '%s' is in use by %s: disconnect that first, or start "
-              "the server with share=yes",
-              volume_name (export->volume),
-              peer_describe (&export->holder, &text));
-      return -EPERM;
-    }
-    export->claimed = true;
-    export->holder = conn->peer;
+  {
+    LOCK_THIS_SCOPE ();
+    if (!settings->share)
+      r = claim_locked (export, &conn->peer);
+    own_header = export->own_header;
   }
+  if (r == 0)
+    r = remember_export (export->volume, own_header);
+  if (r < 0)
+    return r;
+  LOCK_THIS_SCOPE ();
   export->written = true;
-  atomic_store_explicit (&conn->claimed, true, memory_order_relaxed);
+  atomic_store (&conn->guarded, own_header);
+  atomic_store (&conn->claimed, true);
   return 0;
+}
+
+int
+exports_header_written (struct conn *conn)
+{
+  struct export *export = conn->export;
+  int r;
+
+  {
+    LOCK_THIS_SCOPE ();
+    export->own_header = false;
+  }
+  r = remember_export (export->volume, false);
+  if (r == 0)
+    atomic_store (&conn->guarded, false);
+  return r;
 }
 
 int

@@ -28,6 +28,9 @@
 #include "pool.h"
 #include "settings.h"
 
+/* Reads of a page that was lost with an earlier pool fail, see remember.h; a
+ * client that makes a new swap area on the export does not want them back. */
+
 struct export;
 
 /* One connection: the handle that nbdkit carries. */
@@ -37,6 +40,8 @@ struct conn {
   struct pool *pool;
 
   atomic_bool claimed; /* its peer holds the export: writes need no lock */
+  atomic_bool guarded; /* it has claimed, and the header was the server's own:
+                        * see exports_header_written */
   atomic_int stalled;  /* writes that wait for room */
 
   /* Under the lock of the exports. */
@@ -56,9 +61,15 @@ extern const char *exports_default (void);
 extern struct conn *exports_open (const char *name);
 extern void exports_close (struct conn *conn);
 
-/* Claims the export for the connection's peer, once and for all.  0 or
- * -EPERM, which has been reported. */
+/* Claims the export for the connection's peer, once and for all, and notes in
+ * the registry that it may hold pages.  0, or -EPERM or -EIO, which has been
+ * reported. */
 extern int exports_claim (struct conn *conn);
+
+/* Call it before a guarded connection writes to a page that the swap header
+ * reserves: such a page is the client's from then on, and can be lost.  0 or
+ * -EIO, which has been reported. */
+extern int exports_header_written (struct conn *conn);
 
 /* Calls fn for every export until it returns other than 0, and returns
  * that. */

@@ -89,6 +89,7 @@ vmswap_dump_plugin (void)
   printf ("vmswap_max_exports=%u\n", POOL_MAX_VOLUMES);
   printf ("vmswap_mlock=yes\n");
   printf ("vmswap_state=yes\n");
+  printf ("vmswap_registry=yes\n");
 }
 
 /* One thread per connection, unless writes may wait for room: then others

@@ -11,7 +11,9 @@ enum report_kind {
   REPORT_MEMORY,  /* the host has none */
   REPORT_DAMAGED, /* a page failed its check */
   REPORT_CLAIMED, /* the export belongs to another peer */
-  REPORT_REFUSED, /* an export cannot be opened */
+  REPORT_LOST,     /* a page went with an earlier pool */
+  REPORT_REGISTRY, /* the registry cannot be written */
+  REPORT_REFUSED,  /* an export cannot be opened */
   REPORT_UNNAMED, /* "" where it could mean several exports */
   REPORT_OTHER,
   REPORT_KINDS

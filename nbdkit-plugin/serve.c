@@ -24,6 +24,7 @@
 #include "human.h"
 #include "report.h"
 #include "serve.h"
+#include "swapheader.h"
 
 /* A waiting write looks this often whether the client or the server has
  * gone. */
@@ -44,8 +45,7 @@ fail (const struct conn *conn, int err, const char *what, uint64_t offset)
   struct human limit;
 
   switch (err) {
-  case EPERM:     /* exports_claim has told the story */
-  case ESHUTDOWN: /* and so has nbdkit_nanosleep */
+  case ESHUTDOWN: /* nbdkit_nanosleep has told the story */
     break;
   case ENOSPC:
     report (REPORT_FULL,
@@ -60,10 +60,16 @@ fail (const struct conn *conn, int err, const char *what, uint64_t offset)
             name, what);
     break;
   case EIO:
-    report (REPORT_DAMAGED,
-            "export '%s': cannot %s at offset %" PRIu64 ": a page failed its "
-            "check and is lost: host memory or the server is at fault",
-            name, what, offset);
+    if (volume_is_lost (conn->volume))
+      report (REPORT_LOST,
+              "export '%s': cannot %s at offset %" PRIu64 ": what was there "
+              "is lost with an earlier server: see vmswapctl(8), reset",
+              name, what, offset);
+    else
+      report (REPORT_DAMAGED,
+              "export '%s': cannot %s at offset %" PRIu64 ": a page failed its "
+              "check and is lost: host memory or the server is at fault",
+              name, what, offset);
     break;
   default:
     report (REPORT_OTHER, "export '%s': cannot %s at offset %" PRIu64 ": %s",
@@ -116,19 +122,72 @@ claim (struct conn *conn)
   return exports_claim (conn);
 }
 
+static bool
+touches_header (const struct conn *conn, const struct request *request)
+{
+  return atomic_load_explicit (&conn->guarded, memory_order_relaxed) &&
+         swapheader_touched (request->offset, request->count,
+                             volume_size (conn->volume) / POOL_PAGE_SIZE);
+}
+
+/* What comes before any change.  Errors have been reported. */
 static int
-change (struct conn *conn, const struct request *request)
+admit (struct conn *conn, const struct request *request)
 {
   int r = claim (conn);
 
-  if (r == 0)
-    r = attempt (conn->volume, request);
+  if (r == 0 && touches_header (conn, request))
+    r = exports_header_written (conn);
+  return r;
+}
+
+static int
+change (struct conn *conn, const struct request *request)
+{
+  int r = admit (conn, request);
+
+  if (r < 0) {
+    nbdkit_set_error (-r);
+    return -1;
+  }
+  r = attempt (conn->volume, request);
   if (r == -ENOSPC && conn->settings->stall)
     r = stall (conn, request);
   if (r < 0)
     return fail (conn, -r, request->kind == WRITE ? "write" : "zero",
                  request->offset);
   return 0;
+}
+
+/* The UUID in page 0, whether it is a swap header or (a hibernated guest's) not
+ * at the moment; zeroes if it cannot be read. */
+static bool
+read_uuid (struct volume *volume, uint8_t uuid[16])
+{
+  uint8_t page[POOL_PAGE_SIZE];
+
+  if (volume_read (volume, page, sizeof page, 0) < 0)
+    memset (page, 0, sizeof page);
+  return swapheader_uuid (page, uuid);
+}
+
+/* A write to page 0 of an export that has lost pages.  A guest that makes a new
+ * swap area, of another UUID, does not want the old pages back. */
+static int
+change_lost (struct conn *conn, const struct request *request)
+{
+  uint8_t before[16], after[16];
+  int r;
+
+  read_uuid (conn->volume, before);
+  r = change (conn, request);
+  if (r == 0 && read_uuid (conn->volume, after) &&
+      memcmp (before, after, sizeof before) != 0) {
+    volume_forgive (conn->volume);
+    nbdkit_debug ("export '%s' is a new swap area: nothing is lost any more",
+                  volume_name (conn->volume));
+  }
+  return r;
 }
 
 int
@@ -139,6 +198,8 @@ serve_write (struct conn *conn, const void *buf, uint32_t count,
     .kind = WRITE, .buf = buf, .count = count, .offset = offset
   };
 
+  if (offset < POOL_PAGE_SIZE && volume_is_lost (conn->volume))
+    return change_lost (conn, &request);
   return change (conn, &request);
 }
 
@@ -157,8 +218,11 @@ serve_trim (struct conn *conn, uint32_t count, uint64_t offset)
 {
   int r = claim (conn);
 
-  if (r == 0)
-    r = volume_trim (conn->volume, count, offset);
+  if (r < 0) {
+    nbdkit_set_error (-r);
+    return -1;
+  }
+  r = volume_trim (conn->volume, count, offset);
   return r < 0 ? fail (conn, -r, "trim", offset) : 0;
 }
 

@@ -35,6 +35,10 @@ const char settings_help[] =
     "                         (default: error).\n"
     "parallel=BOOL            Serve the requests of one connection in\n"
     "                         parallel (default: no).\n"
+    "registry=DIR|none        Where it is noted which exports hold pages, so "
+    "that\n"
+    "                         lost ones never read as zeroes (default:\n"
+    "                         " SETTINGS_REGISTRY_DEFAULT ").\n"
     "share=BOOL               Let several peers write to one export\n"
     "                         (default: no).\n"
     "state=DIR                Keep the pool in this directory on tmpfs, so "
@@ -206,6 +210,26 @@ set_state (struct settings *settings, const char *key, const char *value)
   return 0;
 }
 
+/* It need not be there yet, so this is no realpath. */
+static int
+set_registry (struct settings *settings, const char *key, const char *value)
+{
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: name a directory on a disk, such "
+                  "as " SETTINGS_REGISTRY_DEFAULT ", or give none",
+                  key);
+    return -1;
+  }
+  settings->registry = strcmp (value, SETTINGS_REGISTRY_NONE) == 0
+                           ? strdup (value)
+                           : nbdkit_absolute_path (value);
+  if (settings->registry == NULL) {
+    nbdkit_error ("%s=: no memory: %m", key);
+    return -1;
+  }
+  return 0;
+}
+
 static int
 set_swap_header (struct settings *settings, const char *key, const char *value)
 {
@@ -310,6 +334,7 @@ static const struct parameter {
   { "compressor", false, set_compressor },
   { "full", false, set_full },
   { "parallel", false, set_parallel },
+  { "registry", false, set_registry },
   { "share", false, set_share },
   { "state", false, set_state },
   { "swap-header", false, set_swap_header },
@@ -361,4 +386,6 @@ settings_free (struct settings *settings)
   settings->nr_guests = 0;
   free (settings->state);
   settings->state = NULL;
+  free (settings->registry);
+  settings->registry = NULL;
 }

@@ -19,6 +19,9 @@
 #define EXPORT_MIN_SIZE (UINT64_C (10) * POOL_PAGE_SIZE)
 #define EXPORT_MAX_SIZE VOLUME_MAX_SIZE
 
+#define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"
+#define SETTINGS_REGISTRY_NONE "none"
+
 /* One guest=NAME[,size=SIZE]. */
 struct guest {
   struct guest *next; /* in the order of the command line */
@@ -31,10 +34,12 @@ struct settings {
   uint64_t size;          /* virtual size of an export, unless it says else */
   const char *compressor; /* NULL: the pool's default */
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
-  bool stall;             /* full=stall */
-  bool parallel;          /* requests of one connection run in parallel */
-  bool share;             /* several peers may write to one export */
-  bool swap_header;       /* blank exports get a swap header */
+  char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the
+                   * default, if that can be had */
+  bool stall;     /* full=stall */
+  bool parallel;  /* requests of one connection run in parallel */
+  bool share;     /* several peers may write to one export */
+  bool swap_header; /* blank exports get a swap header */
 
   struct guest *guests; /* NULL: exports open by name */
   size_t nr_guests;

@@ -34,7 +34,8 @@
 #include <stdint.h>
 
 #define VMSWAP_IMAGE_MAGIC "VMSWAPIM" /* 8 bytes, no NUL */
-#define VMSWAP_IMAGE_VERSION 1
+#define VMSWAP_IMAGE_VERSION 2
+#define VMSWAP_IMAGE_OLDEST 1 /* the oldest version that can be adopted */
 #define VMSWAP_IMAGE_KEY_SIZE 192
 
 struct vmswap_image_super {
@@ -74,9 +75,15 @@ struct vmswap_image_volume {
   uint32_t reserved0;
   uint64_t size; /* bytes, a multiple of the page size */
   uint32_t root[VMSWAP_VOLUME_ROOTS];
-  char name[128]; /* NUL-terminated */
-  uint8_t reserved[80];
+  char name[128];      /* NUL-terminated */
+  uint64_t lost_first; /* since version 2, 0 before: see below */
+  uint64_t lost_end;
+  uint8_t reserved[64];
 };
+
+/* Lost pages without a word each: an earlier image of the volume is gone, and
+ * with it what its pages held.  Where lost_first <= page < lost_end, an empty
+ * word stands for a lost page.  A page of zeroes there is a fill page. */
 
 /* A segment.  Transitions, and the function that makes each:
  *
@@ -119,10 +126,10 @@ struct vmswap_image_segment {
  *
  * The word 0 is an empty page (reads as zero).  A fill page is the 32-bit
  * value repeated 1024 times; check is the high 7 bits of value * 0x9e3779b1
- * (modulo 2^32), exclusive or 0x55.  length is that of the compressed bytes, without
- * the header; 4096 means that they are the page itself.  The blob starts at
- * the given offset of the segment.  A lost page held data that is gone: it
- * reads as an error until it is written or trimmed. */
+ * (modulo 2^32), exclusive or 0x55.  length is that of the compressed bytes,
+ * without the header; 4096 means that they are the page itself.  The blob
+ * starts at the given offset of the segment.  A lost page held data that is
+ * gone: it reads as an error until it is written or trimmed. */
 enum vmswap_word_tag {
   VMSWAP_WORD_EMPTY = 0,
   VMSWAP_WORD_BLOB = 1,

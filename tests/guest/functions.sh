@@ -150,12 +150,17 @@ server_start_tcp ()
   fail "no free port in 8 tries"
 }
 
-# Returns 1 when nbdkit ends instead of listening.
+# Returns 1 when nbdkit ends instead of listening.  Without a registry=, it has
+# none.
 server_run ()
 {
   [ -f "$plugin" ] || fail "$plugin is not there: run make first"
   run_name=$1
   shift
+  case " $* " in
+    *' registry='*) ;;
+    *) set -- "$@" registry=none ;;
+  esac
   nbdkit -f -P "$dir/$run_name.pid" "$@" >"$dir/$run_name.log" 2>&1 &
   server_pid=$!
   started="$started $server_pid"

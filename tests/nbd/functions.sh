@@ -100,11 +100,16 @@ pidfile_or_death ()
 }
 
 # start_nbdkit ARG...: starts a server with the plugin and these arguments, and
-# waits until it listens on $dir/sock.  Its messages go to $dir/nbdkit.log.
+# waits until it listens on $dir/sock.  Without a registry=, it has none.  Its
+# messages go to $dir/nbdkit.log.
 # $nbdkit_options goes before the plugin; $wrapper goes before nbdkit.
 start_nbdkit ()
 {
     rm -f "$dir/pid" "$dir/sock"
+    case " $* " in
+        *' registry='*) ;;
+        *) set -- "$@" registry=none ;;
+    esac
     # shellcheck disable=SC2086 # several words
     ${wrapper:-} $nbdkit -f -P "$dir/pid" -U "$dir/sock" ${nbdkit_options:-} \
         "$plugin" "$@" >"$dir/nbdkit.log" 2>&1 </dev/null &

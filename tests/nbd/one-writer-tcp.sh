@@ -11,7 +11,7 @@ import socket
 s = socket.socket ()
 s.bind (("127.0.0.1", 0))
 print (s.getsockname ()[1])')
-"$nbdkit" -f -P "$dir/pid" -i 127.0.0.1 -p "$port" "$plugin" \
+"$nbdkit" -f -P "$dir/pid" -i 127.0.0.1 -p "$port" "$plugin" registry=none \
     pool=64M guest=g,size=16M >"$dir/nbdkit.log" 2>&1 </dev/null &
 nbdkit_pid=$!
 nbdkit_pids=$nbdkit_pid

@@ -16,7 +16,7 @@ refused ()
     pattern=$1
     shift
     status=0
-    "$nbdkit" -f -U "$dir/other" "$plugin" "$@" --run true \
+    "$nbdkit" -f -U "$dir/other" "$plugin" "$@" registry=none --run true \
         >"$dir/out" 2>&1 || status=$?
     [ "$status" -eq 1 ] || fail "$*: exit $status"
     [ "$(grep -c error: "$dir/out")" -eq 1 ] || fail "$*: $(cat "$dir/out")"
@@ -61,8 +61,19 @@ nbdcopy "$(export_uri web1)" "$dir/back"
 cmp "$dir/image" "$dir/back" || fail "after it was not listed"
 stop_nbdkit
 
+# A guest's disk may grow between two runs.
+start_nbdkit pool=64M "state=$state" guest=web1,size=32M
+nbdcopy "$(export_uri web1)" "$dir/back"
+[ "$(stat -c %s "$dir/back")" -eq 33554432 ] || fail "it did not grow"
+cmp -n 16777216 "$dir/image" "$dir/back" || fail "after it grew"
+cmp -n 16777216 "$dir/back" /dev/zero 16777216 || fail "what was added"
+stop_nbdkit
+start_nbdkit pool=64M "state=$state" guest=web1,size=16M
+stop_nbdkit
+
 # What cannot be.
-refused 'give the size it has' pool=64M "state=$state" guest=web1,size=32M
+refused 'give the size it has, or a larger one' pool=64M "state=$state" \
+    guest=web1,size=8M
 before=$(cksum <"$state/pool.vmswap")
 refused 'holds more than pool= allows' pool=16M "state=$state"
 [ "$before" = "$(cksum <"$state/pool.vmswap")" ] || fail "the file was changed"

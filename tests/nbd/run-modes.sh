@@ -21,7 +21,7 @@ PY
 }
 
 # In the background.
-"$nbdkit" -P "$dir/pid" -U "$dir/sock" "$plugin" pool=16M size=32M \
+"$nbdkit" -P "$dir/pid" -U "$dir/sock" "$plugin" pool=16M size=32M registry=none \
     >"$dir/nbdkit.log" 2>&1 || fail "it does not start in the background"
 poll 30 test -s "$dir/pid" || fail "no pid file"
 nbdkit_pid=$(cat "$dir/pid")
@@ -55,7 +55,7 @@ stop_nbdkit
 PLUGIN=$plugin NBDKIT=$nbdkit nbdsh -c - <<'PY'
 import os
 h.connect_command ([os.environ["NBDKIT"], "-s", os.environ["PLUGIN"],
-                    "pool=16M", "size=32M"])
+                    "pool=16M", "size=32M", "registry=none"])
 h.pwrite (b"via stdin" + bytes (503), 8192)
 assert h.pread (512, 8192) == b"via stdin" + bytes (503)
 h.shutdown ()

@@ -24,7 +24,7 @@ refused ()
 
 accepted ()
 {
-    timeout 30 "$nbdkit" -U - "$plugin" "$@" --run 'exit 0' \
+    timeout 30 "$nbdkit" -U - "$plugin" "$@" registry=none --run 'exit 0' \
         >"$dir/out.log" 2>&1 </dev/null || fail "'$*' was refused"
     cases=$((cases + 1))
 }
@@ -128,6 +128,11 @@ refused 'give error' pool=64M full=s
 refused 'give error' pool=64M full=stalled
 refused 'give error' pool=64M full=Error
 refused 'full= was given twice' pool=64M full=error full=stall
+refused 'registry= is empty' pool=64M registry=
+refused 'registry= was given twice' pool=64M registry=none registry=none
+refused 'Not a directory' pool=64M registry=/dev/null/x
+refused 'No such file' pool=64M "registry=$dir/none/none"
+refused 'Not a directory' pool=64M registry=/dev/null
 refused 'share= is neither yes nor no' pool=64M share=
 refused 'share=maybe is neither yes nor no' pool=64M share=maybe
 refused 'neither yes nor no' pool=64M share=2

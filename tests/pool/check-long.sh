@@ -35,6 +35,7 @@ run ./churn --pool 16M --fill 85 --times 50
 run ./nth
 run ./nth --steward
 run ./volumes
+run ./loss --ops 100000
 run ./damage
 run ./restart --cycles 1000
 run ./restart --cycles 300 --pages 9000 --pool 24 --seed 2
