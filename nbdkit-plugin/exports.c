@@ -47,6 +47,7 @@ struct export
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static struct export *exports;
+static atomic_uint connections;
 static struct pool *pool;
 static const struct settings *settings;
 
@@ -400,6 +401,7 @@ exports_open (const char *name)
   conn->export = export;
   conn->volume = export->volume;
   conn->next = export->conns;
+  atomic_fetch_add (&connections, 1);
   export->conns = conn; /* from here on the export cannot go away */
   wait_for_gone_locked (export, &conn->peer);
   conn->readonly = claimed_by_other (export, &conn->peer);
@@ -439,6 +441,7 @@ exports_close (struct conn *conn)
     ;
   *link = conn->next;
   free (conn);
+  atomic_fetch_sub (&connections, 1);
   release_locked (export);
   if (export->conns != NULL || volume_is_lost (export->volume))
     return;
@@ -507,6 +510,12 @@ exports_header_written (struct conn *conn)
   if (r == 0)
     atomic_store (&conn->guarded, false);
   return r;
+}
+
+bool
+exports_in_use (void)
+{
+  return atomic_load (&connections) != 0;
 }
 
 int

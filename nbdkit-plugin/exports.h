@@ -71,6 +71,9 @@ extern int exports_claim (struct conn *conn);
  * -EIO, which has been reported. */
 extern int exports_header_written (struct conn *conn);
 
+/* Is anybody connected?  Safe in a signal handler. */
+extern bool exports_in_use (void);
+
 /* Calls fn for every export until it returns other than 0, and returns
  * that. */
 extern int exports_each (int (*fn) (struct volume *volume, void *opaque),

@@ -8,6 +8,7 @@
  *     serve.c       requests
  *     describe.c    exports in words
  *     hostmem.c     memory locking
+ *     stop.c        signals that end the server
  *
  * Life: the pool is made in .get_ready, where an error still reaches the
  * user's terminal; what fork would undo (locked memory, threads) waits for
@@ -31,6 +32,7 @@
 #include "pool.h"
 #include "serve.h"
 #include "settings.h"
+#include "stop.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -137,6 +139,8 @@ vmswap_after_fork (void)
   int r;
 
   hostmem_protect (pool);
+  if (settings.state != NULL)
+    stop_catch_signals ();
   r = pool_start_steward (pool);
   if (r < 0)
     nbdkit_error ("cannot start the steward thread: %s: raise the limit of "
@@ -148,6 +152,7 @@ vmswap_after_fork (void)
 static void
 vmswap_cleanup (void)
 {
+  stop_release_signals ();
   pool_stop_steward (pool);
 }
 
