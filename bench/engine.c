@@ -9,7 +9,12 @@
  * that neither side finds the pages warm from the other.  The time of a chunk
  * is its median over the rounds in which this thread did not wait for a CPU,
  * the time of a pass the sum over its chunks: other work on the machine
- * disturbs little here. */
+ * disturbs little here.
+ *
+ * With -s DIR the other side is a pool with state=DIR: what it costs that a
+ * server can be restarted.  With -c PAGES nothing is timed: so many pages are
+ * written, fresh and again, without a steward, into the pool with state=DIR if
+ * -s is given and else into the other; for a count of system calls. */
 
 #include <config.h>
 
@@ -19,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bare.h"
 #include "measure.h"
@@ -27,9 +33,14 @@
 
 #define CHUNK 256  /* pages */
 #define DELAY 0.02 /* of a chunk's time: more waiting than that disturbs */
+#define MOSTLY 50  /* percent of a side's chunks */
 
 enum pass { WRITE, READ, OVERWRITE, REREAD, NR_PASSES };
-enum side { POOL, BARE, BARE_COPY, NR_SIDES };
+enum side { POOL, BARE, BARE_COPY, STATE, NR_SIDES };
+
+/* Who is compared with whom; writes need no third side. */
+static const enum side yardsticks[] = { POOL, BARE, BARE_COPY };
+static const enum side pools[] = { POOL, STATE };
 enum order { SEQUENTIAL, RANDOM };
 
 static const char *const pass_names[NR_PASSES] = { "write fresh", "read",
@@ -48,8 +59,9 @@ struct bench {
   size_t request; /* pages */
   size_t *order;  /* the page that is n-th in line */
 
-  struct pool *pool;
-  struct volume *volume;
+  const char *state; /* the folder of -s, or NULL */
+  struct pool *pool[NR_SIDES];
+  struct volume *volume[NR_SIDES];
   struct bare *bare;
   struct bare_worker *worker;
   uint8_t *buffer;
@@ -78,7 +90,7 @@ content (const struct bench *b, enum pass pass, size_t i)
 }
 
 static void
-pool_chunk (struct bench *b, enum pass pass, size_t chunk)
+pool_chunk (struct bench *b, enum pass pass, enum side side, size_t chunk)
 {
   const size_t length = b->request * PAGE;
 
@@ -87,10 +99,10 @@ pool_chunk (struct bench *b, enum pass pass, size_t chunk)
     const uint64_t offset = (uint64_t) i * PAGE;
     const int r =
         is_write (pass)
-            ? volume_write (b->volume,
+            ? volume_write (b->volume[side],
                             sample_page (b->sample, content (b, pass, i)),
                             length, offset)
-            : volume_read (b->volume, b->buffer, length, offset);
+            : volume_read (b->volume[side], b->buffer, length, offset);
 
     if (r < 0)
       fail ("%s of page %zu of sample %s: %s", pass_names[pass], i,
@@ -121,8 +133,8 @@ time_chunk (struct bench *b, enum pass pass, enum side side, size_t chunk,
   const uint64_t delay = run_delay_ns (), cpu = thread_cpu_ns ();
   const uint64_t start = wall_ns ();
 
-  if (side == POOL)
-    pool_chunk (b, pass, chunk);
+  if (side == POOL || side == STATE)
+    pool_chunk (b, pass, side, chunk);
   else
     bare_chunk (b, pass, chunk, side == BARE_COPY);
 
@@ -136,7 +148,8 @@ time_chunk (struct bench *b, enum pass pass, enum side side, size_t chunk,
 static void
 run_pass (struct bench *b, enum pass pass, size_t round)
 {
-  const size_t sides = is_write (pass) ? 2 : 3;
+  const enum side *sides = b->state ? pools : yardsticks;
+  const size_t nr_sides = b->state || is_write (pass) ? 2 : 3;
   const uint64_t process = process_cpu_ns (), thread = thread_cpu_ns ();
   double pool = 0;
 
@@ -145,8 +158,8 @@ run_pass (struct bench *b, enum pass pass, size_t round)
   for (size_t c = 0; c < b->chunks; c++) {
     const size_t ahead = (c + b->chunks / 2) % b->chunks;
 
-    for (size_t k = 0; k < sides; k++) {
-      const enum side side = (enum side) ((k + c + round) % sides);
+    for (size_t k = 0; k < nr_sides; k++) {
+      const enum side side = sides[(k + c + round) % nr_sides];
 
       time_chunk (b, pass, side, side == POOL ? c : ahead, round);
     }
@@ -159,10 +172,10 @@ run_pass (struct bench *b, enum pass pass, size_t round)
 
 /* Every page of the volume must be what was written last. */
 static void
-verify (struct bench *b)
+verify (struct bench *b, enum side side)
 {
   for (size_t i = 0; i < b->chunks * CHUNK; i++) {
-    int r = volume_read (b->volume, b->buffer, PAGE, (uint64_t) i * PAGE);
+    int r = volume_read (b->volume[side], b->buffer, PAGE, (uint64_t) i * PAGE);
 
     if (r < 0 ||
         memcmp (b->buffer, sample_page (b->sample, content (b, REREAD, i)),
@@ -173,27 +186,43 @@ verify (struct bench *b)
 }
 
 static void
-open_pool (struct bench *b)
+open_pool (struct bench *b, enum side side, bool steward)
 {
   const uint64_t bytes = (uint64_t) b->chunks * CHUNK * PAGE;
-  const struct pool_config config = { .limit = 2 * bytes + (64 << 20) };
-  int r = pool_create (&config, &b->pool);
+  char reason[256] = "";
+  const struct pool_config config = {
+    .limit = 2 * bytes + (64 << 20),
+    .state = side == STATE ? b->state : NULL,
+    .reason = reason,
+    .reason_size = sizeof reason,
+  };
+  int r = pool_create (&config, &b->pool[side]);
 
   if (r < 0)
-    fail ("pool_create: %s", strerror (-r));
-  r = pool_start_steward (b->pool);
+    fail ("pool_create: %s %s", strerror (-r), reason);
+  if (pool_was_adopted (b->pool[side]))
+    fail ("%s holds a pool already: give an empty folder", b->state);
+  if (steward)
+    r = pool_start_steward (b->pool[side]);
   if (r < 0)
     fail ("pool_start_steward: %s", strerror (-r));
-  r = volume_open (b->pool, "bench", bytes, &b->volume, NULL);
+  r = volume_open (b->pool[side], "bench", bytes, &b->volume[side], NULL);
   if (r < 0)
     fail ("volume_open: %s", strerror (-r));
 }
 
 static void
-close_pool (struct bench *b)
+close_pool (struct bench *b, enum side side)
 {
-  pool_stop_steward (b->pool);
-  pool_destroy (b->pool);
+  char path[4096];
+
+  pool_stop_steward (b->pool[side]);
+  pool_destroy (b->pool[side]);
+  if (side != STATE)
+    return;
+  snprintf (path, sizeof path, "%s/pool.vmswap", b->state);
+  if (unlink (path) == -1)
+    fail ("%s: %s", path, strerror (errno));
 }
 
 static double *
@@ -279,6 +308,30 @@ report_pass (struct bench *b, enum pass pass, const char *row)
   finding_end ();
 }
 
+/* The price of state=. */
+static void
+report_state (struct bench *b, enum pass pass, const char *row)
+{
+  const double with = per_page (b, b->wall[pass][STATE]);
+  const double without = per_page (b, b->wall[pass][POOL]);
+  const double with_cpu = per_page (b, b->cpu[pass][STATE]);
+  const double without_cpu = per_page (b, b->cpu[pass][POOL]);
+  const double disturbed = disturbed_percent (b, b->wall[pass][STATE]);
+  const bool judged = is_write (pass) && disturbed < MOSTLY;
+
+  finding_begin ("restartable", row, b->sample->name, with / without, "x",
+                 judged ? "<=" : NULL, 1.02);
+  finding_number ("state_ns", with);
+  finding_number ("memfd_ns", without);
+  finding_number ("cpu_ratio", with_cpu / without_cpu);
+  finding_number ("disturbed_percent", disturbed);
+  if (disturbed >= MOSTLY)
+    finding_number ("disturbed", 1);
+  finding_number ("pages", (double) (b->chunks * CHUNK));
+  finding_number ("rounds", (double) b->rounds);
+  finding_end ();
+}
+
 static void
 report (struct bench *b, const char *request, const char *suffix)
 {
@@ -286,13 +339,16 @@ report (struct bench *b, const char *request, const char *suffix)
     char row[96];
 
     snprintf (row, sizeof row, "%s %s%s", pass_names[pass], request, suffix);
-    report_pass (b, pass, row);
+    if (b->state)
+      report_state (b, pass, row);
+    else
+      report_pass (b, pass, row);
   }
 }
 
 static void
-bench_init (struct bench *b, const struct sample *sample, size_t request,
-            size_t rounds, enum order order)
+bench_init (struct bench *b, const struct sample *sample, const char *state,
+            size_t request, size_t rounds, enum order order)
 {
   struct dice dice;
 
@@ -300,7 +356,8 @@ bench_init (struct bench *b, const struct sample *sample, size_t request,
   *b = (struct bench){ .sample = sample,
                        .chunks = sample->count / CHUNK,
                        .rounds = rounds,
-                       .request = request };
+                       .request = request,
+                       .state = state };
   if (b->chunks < 2)
     fail ("sample %s holds %zu pages; %d are the least to measure with",
           sample->name, sample->count, 2 * CHUNK);
@@ -344,26 +401,32 @@ bench_finish (struct bench *b)
 }
 
 static void
-measure (const struct sample *sample, size_t request, size_t rounds,
-         enum order order, const char *name, const char *suffix)
+measure (const struct sample *sample, const char *state, size_t request,
+         size_t rounds, enum order order, const char *name, const char *suffix)
 {
+  const enum side other = state ? STATE : POOL;
   struct bench b;
 
-  bench_init (&b, sample, request, rounds, order);
+  bench_init (&b, sample, state, request, rounds, order);
   for (size_t round = 0; round < rounds; round++) {
-    open_pool (&b);
+    open_pool (&b, POOL, true);
+    if (state)
+      open_pool (&b, STATE, true);
     for (enum pass pass = WRITE; pass < NR_PASSES; pass++)
       run_pass (&b, pass, round);
     if (round == 0)
-      verify (&b);
-    close_pool (&b);
+      verify (&b, other);
+    close_pool (&b, POOL);
+    if (state)
+      close_pool (&b, STATE);
   }
   report (&b, name, suffix);
   bench_finish (&b);
 }
 
 static void
-measure_file (const char *path, size_t max_pages, size_t rounds)
+measure_file (const char *path, const char *state, size_t max_pages,
+              size_t rounds)
 {
   struct sample sample;
 
@@ -371,33 +434,68 @@ measure_file (const char *path, size_t max_pages, size_t rounds)
   note ("engine: %s, %zu pages, LZ4 to %.0f bytes a page", sample.name,
         sample.count, (double) sample.lz4_bytes / (double) sample.count);
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
-    measure (&sample, requests[i].pages, rounds, SEQUENTIAL, requests[i].name,
-             "");
-  measure (&sample, 1, rounds, RANDOM, "4 KiB", ", random order");
+    measure (&sample, state, requests[i].pages, rounds, SEQUENTIAL,
+             requests[i].name, "");
+  measure (&sample, state, 1, rounds, RANDOM, "4 KiB", ", random order");
   sample_free (&sample);
+  if (state)
+    return;
 
   sample_load (&sample, path, max_pages, SAMPLE_KEEP_FILL);
-  measure (&sample, 1, rounds, SEQUENTIAL, "4 KiB", ", fill pages too");
+  measure (&sample, NULL, 1, rounds, SEQUENTIAL, "4 KiB", ", fill pages too");
   sample_free (&sample);
 }
+
+/* Writes every page fresh, and overwrites it, for whoever counts the system
+ * calls. */
+static void
+just_write (const char *path, const char *state, size_t pages)
+{
+  const enum side side = state ? STATE : POOL;
+  struct sample sample;
+  struct bench b;
+
+  sample_load (&sample, path, pages, SAMPLE_DROP_FILL);
+  bench_init (&b, &sample, state, 1, 1, SEQUENTIAL);
+  open_pool (&b, side, false);
+  for (size_t c = 0; c < b.chunks; c++)
+    pool_chunk (&b, WRITE, side, c);
+  for (size_t c = 0; c < b.chunks; c++)
+    pool_chunk (&b, OVERWRITE, side, c);
+  close_pool (&b, side);
+  bench_finish (&b);
+  sample_free (&sample);
+}
+
+static const char usage[] =
+    "usage: engine [-r ROUNDS] [-n PAGES] [-s DIR] SAMPLE..., or "
+    "engine -c PAGES [-s DIR] SAMPLE";
 
 int
 main (int argc, char *argv[])
 {
-  size_t rounds = 7, max_pages = 16384;
+  size_t rounds = 7, max_pages = 16384, count = 0;
+  const char *state = NULL;
   int c;
 
-  while ((c = getopt (argc, argv, "r:n:")) != -1) {
+  while ((c = getopt (argc, argv, "r:n:s:c:")) != -1) {
     if (c == 'r')
       rounds = strtoul (optarg, NULL, 0);
     else if (c == 'n')
       max_pages = strtoul (optarg, NULL, 0);
+    else if (c == 's')
+      state = optarg;
+    else if (c == 'c')
+      count = strtoul (optarg, NULL, 0);
     else
-      fail ("usage: engine [-r ROUNDS] [-n PAGES] SAMPLE...");
+      fail ("%s", usage);
   }
   if (optind == argc || rounds == 0)
-    fail ("usage: engine [-r ROUNDS] [-n PAGES] SAMPLE...");
+    fail ("%s", usage);
   for (int i = optind; i < argc; i++)
-    measure_file (argv[i], max_pages, rounds);
+    if (count)
+      just_write (argv[i], state, count);
+    else
+      measure_file (argv[i], state, max_pages, rounds);
   return EXIT_SUCCESS;
 }
