@@ -27,7 +27,8 @@
 
 #include <libnbd.h>
 
-#define PAGE 4096u
+#include "shadow.h"
+
 #define MAX_REQUEST (1u << 20)
 #define MAX_THREADS 64
 
@@ -123,28 +124,21 @@ check_read (struct worker *w, uint32_t offset, uint32_t count)
            w->start + offset + i, w->buf[i], w->shadow[offset + i], i, count);
 }
 
-/* After a request that may have done a part: every page, or the part of it
- * that was asked for, is all old or all new. */
+/* After a request that may have done a part. */
 static void
 adopt_parts (struct worker *w, uint32_t offset, uint32_t count,
              const uint8_t *wanted, bool whole_pages_are_new)
 {
-  uint32_t n;
+  struct shadow shadow = { w->start, w->size, w->shadow };
+  uint32_t at;
 
   if (nbd_pread (w->nbd, w->buf, count, w->start + offset, 0) == -1)
     die ("read after the request: %s", nbd_get_error ());
-  for (uint32_t i = 0; i < count; i += n) {
-    n = PAGE - (w->start + offset + i) % PAGE;
-    if (n > count - i)
-      n = count - i;
-    if (memcmp (w->buf + i, wanted + i, n) != 0 &&
-        ((whole_pages_are_new && n == PAGE) ||
-         memcmp (w->buf + i, w->shadow + offset + i, n) != 0))
-      die ("offset %" PRIu64 ": a request that did a part left neither the "
-           "old nor the new content",
-           w->start + offset + i);
-  }
-  memcpy (w->shadow + offset, w->buf, count);
+  if (shadow_settle (&shadow, offset, count, w->buf, wanted,
+                     whole_pages_are_new, &at))
+    die ("offset %" PRIu64 ": a request that did a part left neither the "
+         "old nor the new content",
+         w->start + at);
 }
 
 /* ret: what the request returned. */
