@@ -60,7 +60,7 @@ static void
 report (unsigned wrong)
 {
   uint64_t requests = 0, pages = 0, refused = 0, reconnects = 0;
-  uint64_t unacknowledged = 0, verifies = 0;
+  uint64_t unacknowledged = 0, verifies = 0, shutdowns = 0;
 
   for (unsigned i = 0; i < nr_workers; ++i) {
     requests += atomic_load (&workers[i].requests);
@@ -69,12 +69,13 @@ report (unsigned wrong)
     reconnects += atomic_load (&workers[i].reconnects);
     unacknowledged += atomic_load (&workers[i].unacknowledged);
     verifies += atomic_load (&workers[i].verifies);
+    shutdowns += atomic_load (&workers[i].shutdowns);
   }
   printf ("requests %" PRIu64 " pages %" PRIu64 " refused %" PRIu64
-          " reconnects %" PRIu64 " unacknowledged %" PRIu64 " verifies %" PRIu64
-          " wrong %u\n",
-          requests, pages, refused, reconnects, unacknowledged, verifies,
-          wrong);
+          " reconnects %" PRIu64 " unacknowledged %" PRIu64
+          " ESHUTDOWN %" PRIu64 " verifies %" PRIu64 " wrong %u\n",
+          requests, pages, refused, reconnects, unacknowledged, shutdowns,
+          verifies, wrong);
   fflush (stdout);
 }
 

@@ -66,6 +66,7 @@ struct worker {
   /* Counts. */
   _Atomic uint64_t requests, pages, refused, reconnects;
   _Atomic uint64_t unacknowledged; /* changes whose answer never came */
+  _Atomic uint64_t shutdowns;      /* answers ESHUTDOWN */
   _Atomic uint64_t verifies;
 };
 

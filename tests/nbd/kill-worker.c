@@ -220,6 +220,8 @@ answered (struct worker *w, struct slot *slot, int err)
   static const char *const names[] = { "nothing", "read", "write", "zero",
                                        "trim" };
 
+  if (err == ESHUTDOWN)
+    atomic_fetch_add (&w->shutdowns, 1);
   if (err == ENOTCONN || err == ESHUTDOWN) {
     unanswered (w, slot);
     return;
