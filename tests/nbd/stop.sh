@@ -18,6 +18,7 @@ import os, signal, sys
 sig = getattr (signal, "SIG" + os.environ["SIGNAL"])
 data = os.environ["SIGNAL"].encode () * 1024
 h.pwrite (data, 4096)
+h.pwrite (data, 1 << 20)
 # Requests under way, and more after the signal: each is done or not answered.
 done = []
 def note (error):
