@@ -19,6 +19,8 @@ sig = getattr (signal, "SIG" + os.environ["SIGNAL"])
 data = os.environ["SIGNAL"].encode () * 1024
 h.pwrite (data, 4096)
 h.pwrite (data, 1 << 20)
+idle = nbd.NBD ()
+idle.connect_uri (h.get_uri ())
 # Requests under way, and more after the signal: each is done or not answered.
 done = []
 def note (error):
@@ -43,6 +45,12 @@ else:
 assert h.aio_is_dead () or h.aio_is_closed (), "still connected"
 refused = [e for e in done if e not in (0, 107)] # ENOTCONN: libnbd's own word
 assert not refused, refused
+# A connection that was idle learns that the server is gone, from nobody.
+try:
+    idle.pwrite (data, 4096)
+    assert False, "the server still answers"
+except nbd.Error as e:
+    assert e.errno != "ESHUTDOWN", e
 assert len (done) >= 100, len (done)
 PY
     poll 10 is_gone "$nbdkit_pid" || fail "SIG$signal: it waits for its client"
