@@ -76,8 +76,12 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
 static void
 adopt_word (struct adoption *adoption, uint64_t *word)
 {
-  if (!word_makes_sense (adoption, *word))
+  if (!word_makes_sense (adoption, *word)) {
+    /* Who only looks wants to know a damaged word from a lost page. */
+    if (adoption->pool->arena.look_only)
+      return;
     *word = VMSWAP_WORD_LOST;
+  }
   if (word_is_blob (*word)) {
     const struct place at = word_place (*word);
     const uint32_t size = blob_size (word_length (*word));

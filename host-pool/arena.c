@@ -116,6 +116,8 @@ arena_populate (struct arena *arena, void *at, uint64_t length)
 
   if (arena_denied (arena))
     return -ENOMEM;
+  if (arena->look_only)
+    return 0;
   if (madvise (at, length, MADV_POPULATE_WRITE) == 0)
     return 0;
   if (errno != EINVAL)
@@ -129,24 +131,80 @@ arena_punch (struct arena *arena, void *at, uint64_t length)
 {
   const off_t offset = (uint8_t *) at - arena->base;
 
-  if (fallocate (arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
-                 length) == -1)
+  if (arena->look_only)
+    mmap (at, length, PROT_READ | PROT_WRITE,
+          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  else if (fallocate (arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      offset, length) == -1)
     madvise (at, length, MADV_REMOVE);
+}
+
+/* Lays a part of the file, which holds data, over private memory. */
+static int
+overlay (struct arena *arena, uint64_t from, uint64_t length)
+{
+  uint8_t *at = arena->base + from;
+
+  if (mmap (at, length, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, arena->fd,
+            from) != MAP_FAILED)
+    return 0;
+  /* The kernel bounds the number of mappings: then a copy has to do. */
+  for (ssize_t n; length > 0; at += n, from += n, length -= n) {
+    n = pread (arena->fd, at, length, from);
+    if (n <= 0)
+      return n == 0 ? -EIO : -errno;
+  }
+  return 0;
+}
+
+/* Maps the data of the file, privately, and memory where it has holes: a hole
+ * of tmpfs that is looked at through a mapping would be filled. */
+static int
+overlay_data (struct arena *arena)
+{
+  const off_t size = arena->image_size;
+  off_t data, end = 0;
+  int err = 0;
+
+  while (!err && end < size) {
+    data = lseek (arena->fd, end, SEEK_DATA);
+    if (data == -1 && errno == ENXIO)
+      break; /* there is no more */
+    end = data == -1 ? -1 : lseek (arena->fd, data, SEEK_HOLE);
+    if (end == -1)
+      return -errno;
+    if (data >= size)
+      break;
+    data -= data % POOL_PAGE_SIZE;
+    end = end < size ? (off_t) round_up_page (end) : size;
+    err = overlay (arena, data, end - data);
+  }
+  return err;
 }
 
 /* Maps the file in arena->fd. */
 static int
 map (struct arena *arena, uint64_t size)
 {
+  const bool look_only = arena->look_only;
   void *at = mmap (NULL, size, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
+                   look_only ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+                             : MAP_SHARED | MAP_NORESERVE,
+                   look_only ? -1 : arena->fd, 0);
 
   if (at == MAP_FAILED)
     return -errno;
-  /* Guests' pages do not belong in a core dump. */
-  madvise (at, size, MADV_DONTDUMP);
   arena->base = at;
   arena->image_size = size;
+  if (look_only) {
+    const int err = overlay_data (arena);
+
+    if (err)
+      return err;
+  }
+  /* Guests' pages do not belong in a core dump. */
+  madvise (at, size, MADV_DONTDUMP);
   return 0;
 }
 
@@ -171,6 +229,7 @@ arena_create (struct arena *arena, const struct pool_config *config)
   *arena = (struct arena){
     .fd = -1,
     .limit = config->limit,
+    .look_only = config->look_only,
     .deny = config->deny,
     .deny_opaque = config->deny_opaque,
   };
@@ -179,6 +238,8 @@ arena_create (struct arena *arena, const struct pool_config *config)
   arena->fd = image_open (config, &arena->super, &arena->adopted);
   if (arena->fd < 0)
     return arena->fd;
+  if (arena->look_only)
+    arena->limit = arena->super.limit;
   err = map (arena, arena->super.image_size);
   if (err)
     goto fail;
@@ -199,6 +260,8 @@ fail:
 void
 arena_commit (struct arena *arena)
 {
+  if (arena->look_only)
+    return;
   arena->super.version = VMSWAP_IMAGE_VERSION;
   arena->super.limit = arena->limit;
   image_write_super (arena->base, &arena->super);

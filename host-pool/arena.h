@@ -28,6 +28,7 @@ struct arena {
 
   struct vmswap_image_super super; /* a copy of what counts */
   bool adopted;                    /* the image was there before */
+  bool look_only;                  /* nothing reaches the file */
   struct vmswap_image_volume *volumes;
   struct vmswap_image_segment *segments;
   uint8_t *frames;

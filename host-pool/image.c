@@ -218,6 +218,36 @@ check_file_system (const struct pool_config *config, int dir)
   return 0;
 }
 
+/* Opens the file in config->state to be looked at, and keeps servers off. */
+static int
+open_to_look (const struct pool_config *config)
+{
+  char path[4096];
+  struct stat st;
+  int fd, err = 0;
+
+  if (snprintf (path, sizeof path, "%s/%s", config->state, IMAGE_FILE) >=
+      (int) sizeof path)
+    return -ENAMETOOLONG;
+  fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd == -1 || fstat (fd, &st) == -1)
+    err = -errno;
+  else if (!S_ISREG (st.st_mode))
+    err = -EINVAL;
+  else if (flock (fd, LOCK_SH | LOCK_NB) == -1)
+    err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+  if (err == -EBUSY)
+    image_reason (config,
+                  "%s is in use by a server: stop that first, or look "
+                  "at a copy of the file",
+                  path);
+  else if (err)
+    image_reason (config, "%s: %s", path, strerror (-err));
+  if (err && fd >= 0)
+    close (fd);
+  return err ? err : fd;
+}
+
 /* Opens and locks the file in config->state. */
 static int
 open_file (const struct pool_config *config)
@@ -283,17 +313,23 @@ image_open (const struct pool_config *config, struct vmswap_image_super *super,
   uint64_t room = config->limit;
   int fd, r = 0;
 
-  fd =
-      config->state ? open_file (config) : memfd_create ("vmswap", MFD_CLOEXEC);
+  fd = config->look_only ? open_to_look (config)
+       : config->state   ? open_file (config)
+                         : memfd_create ("vmswap", MFD_CLOEXEC);
   if (fd < 0)
     return config->state ? fd : -errno;
-  if (config->state) {
+  if (config->look_only) {
+    r = read_super (config, fd, super);
+    if (r == 0)
+      r = -ENODATA;
+  }
+  else if (config->state) {
     r = read_super (config, fd, super);
     room = config->limit > POOL_MAX_LIMIT / ROOM ? POOL_MAX_LIMIT
                                                  : config->limit * ROOM;
   }
   *found = r == 1;
-  if (r == 1)
+  if (r == 1 && !config->look_only)
     r = check_room (config, super);
   else if (r == 0) {
     r = make_super (super, room);

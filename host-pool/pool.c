@@ -73,10 +73,14 @@ pool_create (const struct pool_config *config, struct pool **ret)
   struct pool *pool;
   int err;
 
-  if (!config->codec)
+  if (!config->codec || config->look_only)
     with_defaults.codec = "lz4";
-  if (config->limit < POOL_MIN_LIMIT || config->limit > POOL_MAX_LIMIT ||
-      !codec_by_name (with_defaults.codec))
+  if (config->look_only) {
+    if (!config->state)
+      return -EINVAL;
+  }
+  else if (config->limit < POOL_MIN_LIMIT || config->limit > POOL_MAX_LIMIT ||
+           !codec_by_name (with_defaults.codec))
     return -EINVAL;
 
   pool = aligned_alloc (64, (sizeof *pool + 63) & ~(size_t) 63);

@@ -45,6 +45,11 @@ struct pool_config {
    * the next pool_create finds its pages again, however this process ends. */
   const char *state;
 
+  /* Only look at the pool in state, wherever that is: nothing there changes,
+   * and what is done to the pool stays in the memory of this process.  limit
+   * and codec are not looked at: the limit is the one in the image. */
+  bool look_only;
+
   /* Where pool_create says in words why it failed; may be NULL. */
   char *reason;
   size_t reason_size;
@@ -63,7 +68,8 @@ struct pool_config {
  * -EBUSY: another process serves this state.  -EUCLEAN: the image there is
  * damaged, cut short or of another version; it is left as it is.  -ENOSPC: what
  * it holds is more than the limit allows, or its tmpfs is smaller than the
- * limit.  -ENOMEM and the errors of open, memfd_create and mmap.  No thread is
+ * limit.  -ENODATA (look_only): there is an image without a pool yet, which a
+ * server would fill.  -ENOMEM and the errors of open, memfd_create and mmap.  No thread is
  * started: a pool without a steward cleans when a writer needs room. */
 extern int pool_create (const struct pool_config *config, struct pool **ret);
 
@@ -215,6 +221,15 @@ typedef int volume_extent_fn (void *opaque, uint64_t offset, uint64_t length,
                               enum volume_extent kind);
 extern int volume_extents (struct volume *volume, uint64_t length,
                            uint64_t offset, volume_extent_fn *fn, void *opaque);
+
+/* Reads every page of a part of the volume, decompresses it and checks its
+ * fingerprint; offset and length are whole pages.  fn is called, in order and
+ * without any lock held, for each page that is damaged: its data is there, but
+ * not what was stored.  Lost pages are only counted (lost_pages).  fn returns
+ * 0 to go on; else the walk ends with that. */
+typedef int volume_damage_fn (void *opaque, uint64_t page);
+extern int volume_verify (struct volume *volume, uint64_t length,
+                          uint64_t offset, volume_damage_fn *fn, void *opaque);
 
 struct volume_stats {
   uint64_t size;          /* virtual size */

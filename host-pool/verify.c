@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Which pages of a volume are damaged.  Owns nothing. */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "internal.h"
+#include "table.h"
+#include "word.h"
+
+/* Looks at n pages of one leaf; sets a bit for each that is damaged. */
+static uint64_t
+verify_run (struct volume *volume, struct worker *worker, uint32_t page,
+            unsigned n)
+{
+  uint64_t words[64];
+  uint64_t damaged = 0;
+
+  worker_enter (&volume->pool->workers, worker);
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+    table_get_run_locked (volume, page, n, words);
+  }
+  for (unsigned i = 0; i < n; ++i)
+    if (words[i] != VMSWAP_WORD_EMPTY && words[i] != VMSWAP_WORD_LOST &&
+        page_decode (volume, page + i, words[i], worker->page) != 0)
+      damaged |= UINT64_C (1) << i;
+  worker_leave (worker);
+  return damaged;
+}
+
+static int
+verify_pages (struct volume *volume, struct worker *worker, uint64_t page,
+              uint64_t end, volume_damage_fn *fn, void *opaque)
+{
+  int r = 0;
+
+  while (r == 0 && (page = table_skip_holes (volume, page, end)) < end) {
+    /* Up to the next multiple of 64, so that a run stays in its leaf. */
+    uint64_t next = page - page % 64 + 64;
+
+    next = next < end ? next : end;
+    uint64_t damaged = verify_run (volume, worker, page, next - page);
+    for (; damaged && r == 0; damaged &= damaged - 1)
+      r = fn (opaque, page + __builtin_ctzll (damaged));
+    page = next;
+  }
+  return r;
+}
+
+int
+volume_verify (struct volume *volume, uint64_t length, uint64_t offset,
+               volume_damage_fn *fn, void *opaque)
+{
+  struct workers *workers = &volume->pool->workers;
+  int r;
+
+  if (offset % POOL_PAGE_SIZE || length % POOL_PAGE_SIZE ||
+      offset > volume->size || length > volume->size - offset)
+    return -EINVAL;
+  struct worker *worker = worker_get (workers);
+  r = verify_pages (volume, worker, offset / POOL_PAGE_SIZE,
+                    (offset + length) / POOL_PAGE_SIZE, fn, opaque);
+  worker_put (workers, worker);
+  return r;
+}

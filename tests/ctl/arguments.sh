@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Wrong arguments and what is not there: status 2, one line, nothing made.
+# --help lists every command, and the manual describes each.
+. "${srcdir:-.}/functions.sh"
+
+# wrong PATTERN ARG...
+wrong ()
+{
+    pattern=$1
+    shift
+    ctl 2 "$@"
+    says err "$pattern"
+    [ ! -s "$dir/out" ] || fail "$*: prints results"
+}
+wrong 'which command'
+wrong "no command 'chekc'" chekc "$dir"
+wrong "unrecognized option|lists what there is" --chekc
+wrong 'usage: vmswapctl check DIR' check
+wrong 'usage: vmswapctl check DIR' check "$dir" "$dir"
+wrong 'usage: vmswapctl check DIR' check -x "$dir"
+wrong "$dir/none/pool.vmswap: No such file" check "$dir/none"
+mkdir "$dir/bare"
+wrong "$dir/bare/pool.vmswap: No such file" check "$dir/bare"
+[ -z "$(ls -A "$dir/bare")" ] || fail "check made something"
+mkdir -p "$dir/odd/pool.vmswap"
+wrong 'Invalid argument' check "$dir/odd"
+rmdir "$dir/odd/pool.vmswap"
+mkfifo "$dir/odd/pool.vmswap"
+wrong 'Invalid argument' check "$dir/odd"
+rm "$dir/odd/pool.vmswap"
+ln -s "$dir/bare" "$dir/odd/pool.vmswap"
+wrong 'pool.vmswap: ' check "$dir/odd"
+
+# A result that nobody got is no success.
+fresh_state fill
+status=0
+"$ctl" check "$dir/state" >/dev/full 2>"$dir/err" || status=$?
+[ "$status" -eq 2 ] || fail "on /dev/full: status $status"
+
+ctl 0 --version
+says out "^vmswapctl $VERSION\$"
+ctl 0 --help
+commands=$(sed -n 's/^  vmswapctl \([a-z]*\) .*/\1/p' "$dir/out")
+[ -n "$commands" ] || fail "no commands in --help"
+for command in $commands; do
+    grep -q "^=head2 $command" "$VMSWAPCTL_POD" \
+        || fail "the manual lacks $command"
+done
+[ "$(grep -c '^=head2 [a-z]' "$VMSWAPCTL_POD")" = \
+  "$(echo "$commands" | wc -w)" ] || fail "the manual has other commands"
+if command -v podchecker >/dev/null; then
+    podchecker -warnings "$VMSWAPCTL_POD" >"$dir/out" 2>&1 || fail podchecker
+    ! grep -q WARNING "$dir/out" || fail "podchecker warns"
+fi

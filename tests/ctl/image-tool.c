@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Makes pools in state directories, and damages them, for the tests of
+ * vmswapctl.
+ *
+ *   image-tool empty STATE          a pool without volumes
+ *   image-tool fill STATE           volumes web1, web2; see below
+ *   image-tool full STATE           one volume; until no page fits any more
+ *   image-tool hold STATE           serve it: print "ready", wait for stdin
+ *   image-tool load STATE           print "ready", overwrite and trim for ever
+ *   image-tool damage STATE KIND VOLUME PAGE
+ *   image-tool verify STATE         adopt the pool of fill; exit 1 unless every
+ *                                   page reads as written
+ *
+ * KIND: data, header, word, outside (a word that names no place), fill, frame
+ * (the directory names a frame that is not there), lost, super, version. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../pool/content.h"
+#include "../pool/image-edit.h"
+#include "../pool/test.h"
+#include "word.h"
+
+#define LIMIT (16 * MIB)
+
+/* web1 has pages of all kinds; web2 few, far apart. */
+#define WEB1_PAGES 2000u
+#define WEB2_PAGES 40u
+#define WEB2_STEP 997u
+
+static struct pool *
+open_pool (const char *state)
+{
+  char reason[512] = "";
+  const struct pool_config config = {
+    .limit = LIMIT,
+    .state = state,
+    .reason = reason,
+    .reason_size = sizeof reason,
+  };
+  struct pool *pool;
+
+  if (pool_create (&config, &pool) != 0)
+    FAIL ("%s: %s", state, reason);
+  return pool;
+}
+
+static struct volume *
+open_volume (struct pool *pool, const char *name, uint64_t size)
+{
+  struct volume *volume;
+
+  CHECK_RC (volume_open (pool, name, size, &volume, NULL), 0);
+  return volume;
+}
+
+static int
+write_page (struct volume *volume, uint64_t page, enum content_kind kind,
+            uint64_t key)
+{
+  uint8_t data[POOL_PAGE_SIZE];
+
+  content_page (data, kind, key);
+  return volume_write (volume, data, sizeof data, page * POOL_PAGE_SIZE);
+}
+
+/* 0 text, 1 noise, 2 one repeated value, 3 heap, 4 empty, and so on. */
+static enum content_kind
+kind_of (uint64_t page)
+{
+  static const enum content_kind kinds[] = { CONTENT_TEXT, CONTENT_RANDOM,
+                                             CONTENT_FILL32, CONTENT_HEAP,
+                                             CONTENT_ZERO };
+
+  return kinds[page % 5];
+}
+
+static void
+fill (const char *state)
+{
+  struct pool *pool = open_pool (state);
+  struct volume *web1 = open_volume (pool, "web1", GIB);
+  struct volume *web2 = open_volume (pool, "web2", 3 * TIB);
+
+  for (uint64_t page = 0; page < WEB1_PAGES; ++page)
+    CHECK_RC (write_page (web1, page, kind_of (page), page), 0);
+  for (uint64_t i = 0; i < WEB2_PAGES; ++i)
+    CHECK_RC (write_page (web2, i * WEB2_STEP * 20000, CONTENT_TEXT, i), 0);
+  pool_destroy (pool);
+}
+
+static void
+verify (const char *state)
+{
+  uint8_t expected[POOL_PAGE_SIZE], actual[POOL_PAGE_SIZE];
+  struct pool *pool = open_pool (state);
+  struct volume *web1 = open_volume (pool, "web1", GIB);
+
+  for (uint64_t page = 0; page < WEB1_PAGES; ++page) {
+    content_page (expected, kind_of (page), page);
+    CHECK_RC (volume_read (web1, actual, sizeof actual, page * POOL_PAGE_SIZE),
+              0);
+    CHECK (memcmp (expected, actual, sizeof actual) == 0);
+  }
+  pool_destroy (pool);
+}
+
+static void
+full (const char *state)
+{
+  struct pool *pool = open_pool (state);
+  struct volume *volume = open_volume (pool, "full", GIB);
+  uint64_t page = 0;
+  int rc;
+
+  while ((rc = write_page (volume, page, CONTENT_TEXT, page)) == 0)
+    page++;
+  CHECK_RC (rc, -ENOSPC);
+  pool_destroy (pool);
+}
+
+static void
+ready (void)
+{
+  puts ("ready");
+  fflush (stdout);
+}
+
+static void __attribute__ ((noreturn)) load (const char *state)
+{
+  struct pool *pool = open_pool (state);
+  struct volume *volume = open_volume (pool, "load", GIB);
+  struct rng rng = { 5 };
+
+  CHECK_RC (pool_start_steward (pool), 0);
+  for (uint64_t n = 0;; ++n) {
+    const uint64_t page = rng_below (&rng, 4000);
+
+    if (n == 20000)
+      ready ();
+    if (n % 7 == 0)
+      CHECK_RC (
+          volume_trim (volume, 20 * POOL_PAGE_SIZE, page * POOL_PAGE_SIZE), 0);
+    else {
+      const int rc = write_page (volume, page, kind_of (n), n);
+
+      CHECK (rc == 0 || test_refused (rc));
+    }
+  }
+}
+
+static void
+hold (const char *state)
+{
+  struct pool *pool = open_pool (state);
+
+  ready ();
+  (void) getchar ();
+  pool_destroy (pool);
+}
+
+static void
+damage (const char *state, const char *kind, const char *volume, uint64_t page)
+{
+  struct image_edit edit = image_edit_open (state);
+
+  if (strcmp (kind, "data") == 0)
+    image_edit_blob (&edit, volume, page)[VMSWAP_BLOB_HEADER_SIZE + 33] ^= 4;
+  else if (strcmp (kind, "header") == 0)
+    image_edit_blob (&edit, volume, page)[3] ^= 1; /* of another page */
+  else if (strcmp (kind, "word") == 0)
+    *image_edit_word (&edit, volume, page) ^= UINT64_C (1) << 45; /* length */
+  else if (strcmp (kind, "outside") == 0)
+    *image_edit_word (&edit, volume, page) |=
+        WORD_MASK (VMSWAP_WORD_SEGMENT_BITS) << VMSWAP_WORD_SEGMENT_SHIFT;
+  else if (strcmp (kind, "fill") == 0)
+    *image_edit_word (&edit, volume, page) ^= UINT64_C (1) << 30; /* value */
+  else if (strcmp (kind, "frame") == 0)
+    *image_edit_entry (&edit, volume, page) = edit.super->frames_count;
+  else if (strcmp (kind, "lost") == 0)
+    *image_edit_word (&edit, volume, page) = VMSWAP_WORD_LOST;
+  else if (strcmp (kind, "super") == 0) {
+    edit.base[100] ^= 1;
+    edit.base[POOL_PAGE_SIZE + 100] ^= 1;
+  }
+  else if (strcmp (kind, "version") == 0) {
+    edit.super->version = page;
+    image_edit_seal (&edit);
+  }
+  else
+    FAIL ("what is %s?", kind);
+  image_edit_close (&edit);
+}
+
+int
+main (int argc, char **argv)
+{
+  const char *what = argc > 2 ? argv[1] : "";
+
+  content_init (3);
+  if (strcmp (what, "empty") == 0)
+    pool_destroy (open_pool (argv[2]));
+  else if (strcmp (what, "fill") == 0)
+    fill (argv[2]);
+  else if (strcmp (what, "verify") == 0)
+    verify (argv[2]);
+  else if (strcmp (what, "full") == 0)
+    full (argv[2]);
+  else if (strcmp (what, "hold") == 0)
+    hold (argv[2]);
+  else if (strcmp (what, "load") == 0)
+    load (argv[2]);
+  else if (strcmp (what, "damage") == 0 && argc == 6)
+    damage (argv[2], argv[3], argv[4], strtoull (argv[5], NULL, 0));
+  else
+    FAIL ("see the top of %s", __FILE__);
+  return 0;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The commands of vmswapctl, one file each, and what they share. */
+
+#ifndef VMSWAPCTL_COMMAND_H
+#define VMSWAPCTL_COMMAND_H
+
+/* How vmswapctl ends. */
+enum {
+  EXIT_SOUND = 0,   /* done; what was looked at is sound */
+  EXIT_DAMAGED = 1, /* something is wrong with it */
+  EXIT_CANNOT = 2,  /* wrong arguments, or it could not be done */
+};
+
+/* argv[0] is the name of the command.  Returns the exit status. */
+typedef int command_fn (int argc, char **argv);
+
+struct command {
+  const char *name;
+  const char *arguments;
+  const char *brief; /* what it does, one line */
+  command_fn *run;
+};
+
+extern command_fn command_check;
+
+/* One line on stderr, after the name of the program. */
+extern void complain (const char *fmt, ...)
+    __attribute__ ((format (printf, 1, 2)));
+
+/* Says how the command is used.  Returns EXIT_CANNOT. */
+extern int usage_of (const char *name);
+
+#endif /* VMSWAPCTL_COMMAND_H */

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* vmswapctl: finds the command that is asked for, and runs it.
+ *
+ * Owns the table of commands. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct command commands[] = {
+  { "check", "DIR",
+    "verify the pool that a stopped server left in DIR (its state=)",
+    command_check },
+};
+
+#define NR_COMMANDS (sizeof commands / sizeof commands[0])
+
+void
+complain (const char *fmt, ...)
+{
+  va_list args;
+
+  fflush (stdout);
+  fputs ("vmswapctl: ", stderr);
+  va_start (args, fmt);
+  vfprintf (stderr, fmt, args);
+  va_end (args);
+  fputc ('\n', stderr);
+}
+
+static const struct command *
+find_command (const char *name)
+{
+  for (size_t i = 0; i < NR_COMMANDS; ++i)
+    if (strcmp (commands[i].name, name) == 0)
+      return &commands[i];
+  return NULL;
+}
+
+int
+usage_of (const char *name)
+{
+  const struct command *command = find_command (name);
+
+  complain ("usage: vmswapctl %s %s", command->name, command->arguments);
+  return EXIT_CANNOT;
+}
+
+static void
+help (void)
+{
+  printf ("Look after the pools of vmswap on this host.\n\n");
+  for (size_t i = 0; i < NR_COMMANDS; ++i)
+    printf ("  vmswapctl %s %s\n      %s\n", commands[i].name,
+            commands[i].arguments, commands[i].brief);
+  printf ("\n"
+          "  vmswapctl --help, --version\n\n"
+          "Exit status: 0 done, and sound; 1 damaged; 2 it cannot be done.\n"
+          "The manual is vmswapctl(8).\n");
+}
+
+/* What was printed is the result: it must have arrived. */
+static int
+finish (int status)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return status;
+  complain ("standard output: %s", strerror (errno));
+  return EXIT_CANNOT;
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+                                           { "version", no_argument, NULL,
+                                             'V' },
+                                           { NULL, 0, NULL, 0 } };
+  const struct command *command;
+
+  /* "+": options after the command are the command's. */
+  switch (getopt_long (argc, argv, "+hV", options, NULL)) {
+  case -1:
+    break;
+  case 'h':
+    help ();
+    return finish (EXIT_SOUND);
+  case 'V':
+    printf ("vmswapctl %s\n", PACKAGE_VERSION);
+    return finish (EXIT_SOUND);
+  default:
+    complain ("vmswapctl --help lists what there is");
+    return EXIT_CANNOT;
+  }
+  if (optind == argc) {
+    complain ("which command? vmswapctl --help lists them");
+    return EXIT_CANNOT;
+  }
+  command = find_command (argv[optind]);
+  if (!command) {
+    complain ("there is no command '%s'; vmswapctl --help lists them",
+              argv[optind]);
+    return EXIT_CANNOT;
+  }
+  argc -= optind;
+  argv += optind;
+  optind = 0; /* 0: getopt starts anew, on the command's own arguments */
+  return finish (command->run (argc, argv));
+}
