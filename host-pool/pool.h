@@ -225,11 +225,15 @@ extern int volume_extents (struct volume *volume, uint64_t length,
 /* Reads every page of a part of the volume, decompresses it and checks its
  * fingerprint; offset and length are whole pages.  fn is called, in order and
  * without any lock held, for each page that is damaged: its data is there, but
- * not what was stored.  Lost pages are only counted (lost_pages).  fn returns
- * 0 to go on; else the walk ends with that. */
+ * not what was stored.  Lost pages are not damaged.  fn returns 0 to go on;
+ * else the walk ends with that. */
 typedef int volume_damage_fn (void *opaque, uint64_t page);
 extern int volume_verify (struct volume *volume, uint64_t length,
                           uint64_t offset, volume_damage_fn *fn, void *opaque);
+
+/* The pages that are lost, those of volume_lose included.  Looks at the whole
+ * page table. */
+extern uint64_t volume_count_lost (struct volume *volume);
 
 struct volume_stats {
   uint64_t size;          /* virtual size */

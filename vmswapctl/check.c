@@ -179,6 +179,7 @@ print_table (struct check *check, struct volume_stats *sum)
     struct volume_stats stats;
 
     volume_get_stats (verdict->volume, &stats);
+    stats.lost_pages = volume_count_lost (verdict->volume);
     print_row (volume_name (verdict->volume), &stats, verdict->damaged.count);
     print_listed (&verdict->damaged);
     add_stats (sum, &stats);

@@ -29,6 +29,11 @@ says out '^all +3T +1240 +400 '
 check 0
 says out '^web1 +1G +1199 +399 +[0-9.]+M +2 +0$'
 
+# So are those that an earlier pool had: 4096, less 3, less two written.
+fresh_state lose
+check 0
+says out '^gone +16M +2 +1 +[0-9.]+K? +4091 +0$'
+
 fresh_state full
 check 0
 says out '^full '

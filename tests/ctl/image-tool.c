@@ -7,9 +7,10 @@
  *   image-tool full STATE           one volume; until no page fits any more
  *   image-tool hold STATE           serve it: print "ready", wait for stdin
  *   image-tool load STATE           print "ready", overwrite and trim for ever
- *   image-tool damage STATE KIND VOLUME PAGE
- *   image-tool verify STATE         adopt the pool of fill; exit 1 unless every
- *                                   page reads as written
+ *   image-tool lose STATE           volume "gone", all lost but its first 3
+ * pages, of which one is written, and page 600 image-tool damage STATE KIND
+ * VOLUME PAGE image-tool verify STATE         adopt the pool of fill; exit 1
+ * unless every page reads as written
  *
  * KIND: data, header, word, outside (a word that names no place), fill, frame
  * (the directory names a frame that is not there), lost, super, version. */
@@ -108,6 +109,19 @@ verify (const char *state)
               0);
     CHECK (memcmp (expected, actual, sizeof actual) == 0);
   }
+  pool_destroy (pool);
+}
+
+static void
+lose (const char *state)
+{
+  struct pool *pool = open_pool (state);
+  struct volume *volume = open_volume (pool, "gone", 16 * MIB);
+
+  CHECK_RC (write_page (volume, 1, CONTENT_TEXT, 1), 0);
+  CHECK_RC (write_page (volume, 600, CONTENT_TEXT, 2), 0);
+  volume_lose (volume, 3 * POOL_PAGE_SIZE);
+  CHECK_RC (write_page (volume, 3000, CONTENT_FILL32, 3), 0);
   pool_destroy (pool);
 }
 
@@ -212,6 +226,8 @@ main (int argc, char **argv)
     verify (argv[2]);
   else if (strcmp (what, "full") == 0)
     full (argv[2]);
+  else if (strcmp (what, "lose") == 0)
+    lose (argv[2]);
   else if (strcmp (what, "hold") == 0)
     hold (argv[2]);
   else if (strcmp (what, "load") == 0)

@@ -3,7 +3,7 @@
  * that later versions go on reading them.  golden/README.md is about them;
  * golden.sh unpacks each and calls this program.
  *
- *   golden-images WHAT STATE
+ *   golden-images WHAT STATE FORMAT
  *
  *   make      write a pool and close it
  *   leave     write a pool and be killed in the midst
@@ -12,8 +12,10 @@
  *   work      adopt it, write more, and be killed
  *   after     check, and what "work" wrote must be there as well
  *   newest    print the newest version that this program knows
- *   version   (and N) raise or lower the version in its superblock to N
+ *   version   raise or lower the version in its superblock to FORMAT
  *   refused   it must be refused as another version's
+ *
+ * FORMAT is the version of the format that the image was made in.
  *
  * What a page holds follows from its volume and its number alone, by the
  * functions below.  They must never change: the images hold what they said
@@ -39,19 +41,28 @@
 #define WORK_FIRST 4096u
 #define WORK_PAGES 64u
 
-/* step: pages i * step hold something, i below LISTED_PAGES. */
+/* step: pages i * step hold something, i below LISTED_PAGES.  since: images of
+ * older formats do not have this volume. */
 static const struct {
   const char *name;
   uint64_t size, step;
+  unsigned since;
 } volumes[] = {
-  { "web1", 64 * MIB, 1 },
-  { "deleted", 64 * MIB, 1 }, /* is not there any more: its entry is free */
-  { "db 1/\xc3\xa4", 5 * TIB, 54000001 }, /* three roots, many directories */
-  { "empty", POOL_PAGE_SIZE, 0 },
+  { "web1", 64 * MIB, 1, 1 },
+  { "deleted", 64 * MIB, 1, 1 }, /* is not there any more: its entry is free */
+  { "db 1/\xc3\xa4", 5 * TIB, 54000001, 1 }, /* three roots, many directories */
+  { "empty", POOL_PAGE_SIZE, 0, 1 },
+  { "lost", 8 * MIB, 1, 2 }, /* in part: see LOST_FIRST */
 };
 #define NR_VOLUMES (sizeof volumes / sizeof volumes[0])
 #define WEB1 0
 #define DELETED 1
+#define LOST 4
+
+/* The range that "lost" has lost: empty pages in it, but one of zeroes. */
+#define LOST_FIRST 1u
+#define LOST_END 2000u
+#define LOST_ZEROED 100u
 
 enum kind { EMPTY, TEXT, FILL, RAW };
 
@@ -206,6 +217,21 @@ write_volume (struct pool *pool, unsigned i)
   }
 }
 
+/* Lost to the end; trimmed there; inside one page is zeroed, and one trimmed,
+ * which stays lost. */
+static void
+lose_range (struct pool *pool)
+{
+  struct volume *volume = open_volume (pool, LOST);
+  const uint64_t end = (uint64_t) LOST_END * POOL_PAGE_SIZE;
+  const uint64_t zeroed = (uint64_t) LOST_ZEROED * POOL_PAGE_SIZE;
+
+  volume_lose (volume, LOST_FIRST * POOL_PAGE_SIZE);
+  CHECK_RC (volume_trim (volume, volumes[LOST].size - end, end), 0);
+  CHECK_RC (volume_zero (volume, POOL_PAGE_SIZE, zeroed), 0);
+  CHECK_RC (volume_trim (volume, POOL_PAGE_SIZE, 2 * zeroed), 0);
+}
+
 /* What a damaged word becomes when the pool is adopted. */
 static void
 lose_page (const char *state)
@@ -236,6 +262,7 @@ make (const char *state, bool leave)
       write_volume (pool, i);
   }
   volume_delete (open_volume (pool, DELETED));
+  lose_range (pool);
   CHECK_RC (pool_compact (pool), 0);
   POOL_CHECK (pool, true);
   pool_get_stats (pool, &stats);
@@ -261,6 +288,9 @@ make (const char *state, bool leave)
 static bool
 is_lost (unsigned volume, uint64_t page)
 {
+  if (volume == LOST)
+    return page >= LOST_FIRST && page < LOST_END && page != LOST_ZEROED &&
+           kind_of (volume, page) == EMPTY;
   return volume == WEB1 && page == LOST_PAGE;
 }
 
@@ -289,6 +319,9 @@ static void
 check_volume (struct pool *pool, unsigned i, unsigned more)
 {
   struct volume *volume = volume_find (pool, volumes[i].name);
+  const unsigned beyond = i == WEB1   ? WORK_FIRST
+                          : i == LOST ? volumes[LOST].size / POOL_PAGE_SIZE
+                                      : 0;
   unsigned count[4] = { 0 }, lost = 0;
   struct volume_stats stats;
 
@@ -303,37 +336,44 @@ check_volume (struct pool *pool, unsigned i, unsigned more)
     lost += is_lost (i, page);
     count[kind_of (i, page)] += !is_lost (i, page);
   }
-  for (uint64_t page = LISTED_PAGES; i == WEB1 && page < WORK_FIRST; ++page)
+  for (uint64_t page = LISTED_PAGES; page < beyond; ++page) {
     check_page (volume, i, page, 0);
+    lost += is_lost (i, page);
+  }
   volume_get_stats (volume, &stats);
   CHECK_EQ (stats.blob_pages, count[TEXT] + count[RAW] + more);
   CHECK_EQ (stats.raw_pages, count[RAW]);
-  CHECK_EQ (stats.fill_pages, count[FILL]);
-  CHECK_EQ (stats.lost_pages, lost);
+  CHECK_EQ (stats.fill_pages, count[FILL] + (i == LOST ? 1 : 0));
+  CHECK_EQ (stats.lost_pages, i == WEB1 ? 1 : 0);
+  CHECK_EQ (volume_count_lost (volume), lost);
+  CHECK_EQ (volume_is_lost (volume), i == LOST);
 }
 
 static void
-check_pool (struct pool *pool, unsigned more)
+check_pool (struct pool *pool, unsigned more, unsigned format)
 {
   struct pool_stats stats;
+  unsigned n = 0;
 
   CHECK (pool_was_adopted (pool));
   for (unsigned i = 0; i < NR_VOLUMES; ++i)
-    if (i != DELETED)
+    if (i != DELETED && volumes[i].since <= format) {
       check_volume (pool, i, i == WEB1 ? more : 0);
+      n++;
+    }
   CHECK (volume_find (pool, volumes[DELETED].name) == NULL);
   pool_get_stats (pool, &stats);
-  CHECK_EQ (stats.volumes, NR_VOLUMES - 1);
+  CHECK_EQ (stats.volumes, n);
   CHECK_EQ (stats.limit, LIMIT);
   POOL_CHECK (pool, true);
 }
 
 static void
-check (const char *state, bool look_only)
+check (const char *state, bool look_only, unsigned format)
 {
   struct pool *pool = open_pool (state, NULL, look_only);
 
-  check_pool (pool, 0);
+  check_pool (pool, 0, format);
   pool_destroy (pool);
 }
 
@@ -349,13 +389,13 @@ work (const char *state)
 }
 
 static void
-after (const char *state)
+after (const char *state, unsigned format)
 {
   struct pool *pool = open_pool (state, NULL, false);
   struct volume *web1 = open_volume (pool, WEB1);
   uint8_t expected[POOL_PAGE_SIZE], actual[POOL_PAGE_SIZE];
 
-  check_pool (pool, WORK_PAGES);
+  check_pool (pool, WORK_PAGES, format);
   for (unsigned n = 0; n < WORK_PAGES; ++n) {
     make_page (expected, TEXT, n);
     CHECK_RC (volume_read (web1, actual, sizeof actual,
@@ -365,7 +405,7 @@ after (const char *state)
   }
   /* The cleaner moves blobs of an older version, too. */
   CHECK_RC (pool_compact (pool), 0);
-  check_pool (pool, WORK_PAGES);
+  check_pool (pool, WORK_PAGES, format);
   pool_destroy (pool);
 }
 
@@ -403,18 +443,19 @@ refused (const char *state)
 int
 main (int argc, char **argv)
 {
-  const char *what = argc > 2 ? argv[1] : "";
+  const char *what = argc > 3 ? argv[1] : "";
+  const unsigned format = argc > 3 ? strtoul (argv[3], NULL, 0) : 0;
 
   if (strcmp (what, "make") == 0 || strcmp (what, "leave") == 0)
     make (argv[2], what[0] == 'l');
   else if (strcmp (what, "look") == 0 || strcmp (what, "check") == 0)
-    check (argv[2], what[0] == 'l');
+    check (argv[2], what[0] == 'l', format);
   else if (strcmp (what, "work") == 0)
     work (argv[2]);
   else if (strcmp (what, "after") == 0)
-    after (argv[2]);
-  else if (strcmp (what, "version") == 0 && argc == 4)
-    set_version (argv[2], strtoul (argv[3], NULL, 0));
+    after (argv[2], format);
+  else if (strcmp (what, "version") == 0)
+    set_version (argv[2], format);
   else if (strcmp (what, "newest") == 0)
     printf ("%u\n", VMSWAP_IMAGE_VERSION);
   else if (strcmp (what, "refused") == 0)

@@ -19,7 +19,7 @@ trap 'exit 130' HUP INT TERM
 pack ()
 {
   mkdir "$dir/state"
-  "$program" "$1" "$dir/state" || [ $? -eq 137 ]
+  "$program" "$1" "$dir/state" 0 || [ $? -eq 137 ]
   # The version lies at byte 8 of a superblock.
   version=$(od -A n -t u4 -j 8 -N 4 "$dir/state/pool.vmswap")
   if [ "$version" -eq 0 ]; then # only the other slot was written yet

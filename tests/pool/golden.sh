@@ -28,11 +28,10 @@ unpack ()
   tar -C "$state" -xJf "$image"
 }
 
+# golden WHAT [FORMAT]
 golden ()
 {
-  what=$1
-  shift
-  "$program" "$what" "$state" "$@" || fail "$what $*"
+  "$program" "$1" "$state" "${2:-$format}" || fail "$*"
 }
 
 # unchanged WHAT: that must leave the file as it is.
@@ -45,6 +44,8 @@ unchanged ()
 
 n=0
 for image in "$srcdir"/golden/*.tar.xz; do
+  format=${image##*/v}
+  format=${format%%-*}
   unpack
   unchanged look
   golden check
@@ -52,13 +53,13 @@ for image in "$srcdir"/golden/*.tar.xz; do
 
   unpack
   status=0
-  "$program" work "$state" 2>/dev/null || status=$?
+  "$program" work "$state" "$format" 2>/dev/null || status=$?
   [ "$status" -eq 137 ] || fail "work was not killed: $status"
   golden after
   golden after
 
   unpack
-  newest=$("$program" newest "$state")
+  newest=$("$program" newest "$state" "$format")
   for version in 0 $((newest + 1)) 4294967295; do
     golden version "$version"
     unchanged refused
