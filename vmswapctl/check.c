@@ -20,6 +20,7 @@
 
 #include "command.h"
 #include "human.h"
+#include "image.h"
 #include "lowest.h"
 #include "pool.h"
 
@@ -166,6 +167,17 @@ add_stats (struct volume_stats *sum, const struct volume_stats *stats)
   sum->blob_bytes += stats->blob_bytes;
 }
 
+static void
+print_pool (struct pool *pool)
+{
+  struct pool_stats stats;
+  struct human limit, used;
+
+  pool_get_stats (pool, &stats);
+  printf ("pool %016" PRIx64 ", limit %s, in use %s\n", pool_identity (pool),
+          human_size (&limit, stats.limit), human_size (&used, stats.used));
+}
+
 /* Returns the number of damaged pages. */
 static uint64_t
 print_table (struct check *check, struct volume_stats *sum)
@@ -216,6 +228,7 @@ judge (struct check *check, const char *dir)
     complain ("%s: %s", dir, strerror (-err));
     return EXIT_CANNOT;
   }
+  print_pool (check->pool);
   const uint64_t damaged = print_table (check, &sum);
 
   print_speed (check, sum.blob_pages + sum.fill_pages);
@@ -235,41 +248,21 @@ judge (struct check *check, const char *dir)
   return damaged || err ? EXIT_DAMAGED : EXIT_SOUND;
 }
 
-static int
-open_pool (const char *dir, struct pool **pool)
-{
-  char reason[512] = "";
-  const struct pool_config config = {
-    .state = dir,
-    .look_only = true,
-    .reason = reason,
-    .reason_size = sizeof reason,
-  };
-  const int err = pool_create (&config, pool);
-
-  if (err == -ENODATA) {
-    printf ("%s holds no pool yet: a server starts empty there\n", dir);
-    return EXIT_SOUND;
-  }
-  if (err)
-    complain ("%s%s%s", reason[0] ? "" : dir, reason[0] ? reason : ": ",
-              reason[0] ? "" : strerror (-err));
-  return err == -EUCLEAN ? EXIT_DAMAGED : EXIT_CANNOT;
-}
-
 int
 command_check (int argc, char **argv)
 {
   struct check check = { .lock = PTHREAD_MUTEX_INITIALIZER };
-  int status;
+  int status, err;
 
   if (getopt (argc, argv, "") != -1 || argc - optind != 1)
     return usage_of (argv[0]);
   const char *dir = argv[optind];
 
-  status = open_pool (dir, &check.pool);
-  if (!check.pool)
-    return status;
+  err = image_look (dir, &check.pool);
+  if (err)
+    return err == -EUCLEAN   ? EXIT_DAMAGED
+           : err == -ENODATA ? EXIT_SOUND
+                             : EXIT_CANNOT;
   check.verdict = calloc (POOL_MAX_VOLUMES, sizeof *check.verdict);
   if (check.verdict) {
     volume_each (check.pool, add_volume, &check);

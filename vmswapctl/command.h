@@ -22,6 +22,8 @@ struct command {
 };
 
 extern command_fn command_check;
+extern command_fn command_registry;
+extern command_fn command_reset;
 
 /* One line on stderr, after the name of the program. */
 extern void complain (const char *fmt, ...)

@@ -18,6 +18,12 @@ static const struct command commands[] = {
   { "check", "DIR",
     "verify the pool that a stopped server left in DIR (its state=)",
     command_check },
+  { "registry", "[DIR]",
+    "list the exports that hold pages, as the registry in DIR knows them",
+    command_registry },
+  { "reset", "[--state DIR] [--registry DIR|none] NAME",
+    "forget an export and drop its pages; the server must be stopped",
+    command_reset },
 };
 
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])

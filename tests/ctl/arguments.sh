@@ -19,6 +19,19 @@ wrong "unrecognized option|lists what there is" --chekc
 wrong 'usage: vmswapctl check DIR' check
 wrong 'usage: vmswapctl check DIR' check "$dir" "$dir"
 wrong 'usage: vmswapctl check DIR' check -x "$dir"
+wrong 'usage: vmswapctl registry \[DIR\]' registry "$dir" "$dir"
+wrong "no registry in $dir/none" registry "$dir/none"
+wrong "no registry in $dir" registry "$dir"
+wrong 'usage: vmswapctl reset ' reset
+wrong 'usage: vmswapctl reset ' reset --state
+wrong 'usage: vmswapctl reset ' reset --pool "$dir" web1
+wrong 'usage: vmswapctl reset ' reset --registry none ''
+wrong 'usage: vmswapctl reset ' reset --registry none web1 web2
+wrong "no registry in $dir/none" reset --registry "$dir/none" web1
+wrong 'name the server.s directories' reset --registry none web1
+wrong "$dir/none/pool.vmswap: No such file" reset --registry none \
+    --state "$dir/none" web1
+[ ! -e "$dir/none" ] || fail "something was made"
 wrong "$dir/none/pool.vmswap: No such file" check "$dir/none"
 mkdir "$dir/bare"
 wrong "$dir/bare/pool.vmswap: No such file" check "$dir/bare"
