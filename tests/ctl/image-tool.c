@@ -2,18 +2,20 @@
 /* Makes pools in state directories, and damages them, for the tests of
  * vmswapctl.
  *
- *   image-tool empty STATE          a pool without volumes
- *   image-tool fill STATE           volumes web1, web2; see below
- *   image-tool full STATE           one volume; until no page fits any more
- *   image-tool hold STATE           serve it: print "ready", wait for stdin
- *   image-tool load STATE           print "ready", overwrite and trim for ever
- *   image-tool lose STATE           volume "gone", all lost but its first 3
- * pages, of which one is written, and page 600 image-tool damage STATE KIND
- * VOLUME PAGE image-tool verify STATE         adopt the pool of fill; exit 1
- * unless every page reads as written
+ *   image-tool WHAT STATE [ARGUMENT...]
  *
- * KIND: data, header, word, outside (a word that names no place), fill, frame
- * (the directory names a frame that is not there), lost, super, version. */
+ *   empty    a pool without volumes
+ *   fill     volumes web1 and web2; see below
+ *   full     one volume, until no page fits any more
+ *   lose     volume gone: pages 1, 600, 3000 are written, the others from 3 on
+ *            are lost
+ *   hold     serve it: print "ready", wait for stdin
+ *   load     print "ready", overwrite and trim for ever
+ *   verify   adopt the pool of fill; every page must read as written
+ *   damage   KIND VOLUME PAGE: KIND is data, header, word, outside (a word that
+ *            names no place), fill, frame (the directory names a frame that is
+ *            not there), lost, super, version (PAGE is the version)
+ *   scramble SEED: nonsense in its tables */
 
 #include <config.h>
 
@@ -212,6 +214,53 @@ damage (const char *state, const char *kind, const char *volume, uint64_t page)
   image_edit_close (&edit);
 }
 
+/* Another value for 8 bytes at that place, or some of their bits. */
+static void
+scramble_at (struct rng *rng, uint8_t *at)
+{
+  uint64_t word;
+
+  memcpy (&word, at, sizeof word);
+  switch (rng_below (rng, 4)) {
+  case 0:
+    word ^= UINT64_C (1) << rng_below (rng, 64);
+    break;
+  case 1:
+    word ^= rng_next (rng);
+    break;
+  case 2:
+    word = UINT64_MAX;
+    break;
+  case 3:
+    word += rng_below (rng, 5) - 2;
+    break;
+  }
+  memcpy (at, &word, sizeof word);
+}
+
+/* In entries of volumes, entries of segments, and frames in use. */
+static void
+scramble (const char *state, uint64_t seed)
+{
+  struct image_edit edit = image_edit_open (state);
+  struct rng rng = { seed };
+  uint8_t *frames = edit.base + edit.super->frames_offset;
+
+  for (uint64_t left = 1 + rng_below (&rng, 4); left > 0; --left) {
+    uint8_t *at = frames + 8 * rng_below (&rng, 64 * POOL_PAGE_SIZE / 8);
+
+    if (rng_below (&rng, 4) == 0)
+      at = edit.base + edit.super->volumes_offset + 8 * rng_below (&rng, 64);
+    else if (rng_below (&rng, 8) == 0)
+      at = edit.base + edit.super->segments_offset + 8 * rng_below (&rng, 16);
+    else
+      while (at > frames && *at == 0)
+        at -= 8;
+    scramble_at (&rng, at);
+  }
+  image_edit_close (&edit);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -232,6 +281,8 @@ main (int argc, char **argv)
     hold (argv[2]);
   else if (strcmp (what, "load") == 0)
     load (argv[2]);
+  else if (strcmp (what, "scramble") == 0 && argc == 4)
+    scramble (argv[2], strtoull (argv[3], NULL, 0));
   else if (strcmp (what, "damage") == 0 && argc == 6)
     damage (argv[2], argv[3], argv[4], strtoull (argv[5], NULL, 0));
   else
