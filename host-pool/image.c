@@ -120,7 +120,9 @@ fault_of (const struct vmswap_image_super *super, uint64_t file_size)
       super->segment_size != POOL_SEGMENT_SIZE ||
       super->volumes_count != POOL_MAX_VOLUMES || super->segments_count == 0 ||
       super->segments_count > POOL_MAX_LIMIT / POOL_SEGMENT_SIZE ||
-      super->frames_count == 0 ||
+      /* Whoever needs a frame counts on the limit to end before they do. */
+      super->frames_count / (POOL_SEGMENT_SIZE / POOL_PAGE_SIZE) <
+          super->segments_count ||
       super->frames_count > POOL_MAX_LIMIT / POOL_PAGE_SIZE ||
       memcmp (&expected, super, sizeof expected) != 0)
     return "its geometry makes no sense";
