@@ -32,6 +32,7 @@ struct adoption {
   struct tally tally;    /* of the volume */
   uint64_t blob_bytes;   /* of all volumes */
   uint32_t frames;       /* of the volume */
+  uint32_t segments;     /* that words name */
 };
 
 static int
@@ -92,6 +93,18 @@ adopt_word (struct adoption *adoption, uint64_t *word)
   tally_word (&adoption->tally, *word, 1);
 }
 
+/* The first walk: takes stock without a change to the image. */
+static void
+inspect_word (struct adoption *adoption, uint64_t word)
+{
+  if (!word_makes_sense (adoption, word))
+    return;
+  tally_word (&adoption->tally, word, 1);
+  if (word_is_blob (word) &&
+      segment_meet (&adoption->pool->segments, word_place (word).segment))
+    adoption->segments++;
+}
+
 /* Returns the number of words in *n. */
 static int
 walk_leaf (struct adoption *adoption, uint32_t frame, uint64_t page,
@@ -112,8 +125,8 @@ walk_leaf (struct adoption *adoption, uint32_t frame, uint64_t page,
       adopt_word (adoption, &words[i]);
     else if (page + i >= adoption->end)
       return damaged (adoption, "its page table goes beyond its size");
-    else if (word_makes_sense (adoption, words[i]))
-      tally_word (&adoption->tally, words[i], 1);
+    else
+      inspect_word (adoption, words[i]);
   }
   if (adoption->volume)
     adoption->pool->frames.words[frame] = *n;
@@ -249,6 +262,21 @@ check_limit (struct adoption *adoption)
   return -ENOSPC;
 }
 
+/* Every pool leaves the cleaner's reserve, or the room that its fixed tables
+ * take in the account. */
+static int
+check_reserve (struct adoption *adoption)
+{
+  if (adoption->pool->segments.nr - adoption->segments >= SEGMENT_RESERVE)
+    return 0;
+  image_reason (adoption->config,
+                "%s/%s cannot be adopted: its page tables name more segments "
+                "than a pool ever fills; move it away to start empty (the "
+                "pages in it are lost then)",
+                adoption->config->state, IMAGE_FILE);
+  return -EUCLEAN;
+}
+
 int
 pool_adopt (struct pool *pool, const struct pool_config *config)
 {
@@ -260,6 +288,8 @@ pool_adopt (struct pool *pool, const struct pool_config *config)
     adoption.image = &arena->volumes[id];
     err = inspect (&adoption);
   }
+  if (!err)
+    err = check_reserve (&adoption);
   if (!err)
     err = check_limit (&adoption);
   for (unsigned id = 0; id < POOL_MAX_VOLUMES && !err; ++id) {

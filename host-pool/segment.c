@@ -124,6 +124,15 @@ segments_create (struct segments *segments, struct arena *arena,
   return 0;
 }
 
+bool
+segment_meet (struct segments *segments, uint32_t segment)
+{
+  const bool first = !segments->segment[segment].adopted;
+
+  segments->segment[segment].adopted = true;
+  return first;
+}
+
 void
 segment_adopt (struct segments *segments, uint32_t segment, uint32_t live,
                uint32_t end)
@@ -133,7 +142,6 @@ segment_adopt (struct segments *segments, uint32_t segment, uint32_t live,
   const uint32_t live_before = atomic_load (&state->live);
 
   if (live_before == 0) {
-    state->adopted = true;
     /* What an open segment had given out beyond this named nothing. */
     if (image->state != VMSWAP_SEGMENT_SEALED || image->used < end ||
         image->used > POOL_SEGMENT_SIZE)

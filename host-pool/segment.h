@@ -88,9 +88,11 @@ extern bool segment_claim (struct segments *segments, uint32_t segment);
 /* … and ends with it: retired when nothing is live, else SEALED again. */
 extern void segment_unclaim (struct segments *segments, uint32_t segment);
 
-/* For an adopted image, before anything else: the segment has live bytes, up
- * to the given end; and then once: all segments without any are free.
- * -ENOSPC: there are too few of those to work with. */
+/* For an adopted image, before anything else.  Words name the segment, and is
+ * this the first that does?  The segment has live bytes, up to the given end;
+ * and then once: all segments without any are free.  -ENOSPC: there are too few
+ * of those to work with. */
+extern bool segment_meet (struct segments *segments, uint32_t segment);
 extern void segment_adopt (struct segments *segments, uint32_t segment,
                            uint32_t live, uint32_t end);
 extern int segments_adopt_done (struct segments *segments);
