@@ -23,6 +23,7 @@
 #include "image-base.h"
 #include "image-damage.h"
 #include "internal.h"
+#include "table.h"
 
 enum {
   DO_CHECKSUMS = 1, /* those of the superblocks are right */
@@ -32,7 +33,7 @@ enum {
   DO_TRIM = 0x80,  /* pages that fail are trimmed, not written */
 };
 
-#define MAX_EXTENTS 4096
+#define MAX_PAGES 16384
 #define MAX_WRITTEN 8
 
 static uint8_t *page_buffer; /* before a guard */
@@ -143,10 +144,8 @@ write_page (struct volume *volume, uint64_t page, uint32_t content)
   read_page (volume, page);
 }
 
-/* What volume_extents said. */
+/* What volume_extents said so far. */
 struct extents {
-  uint64_t at[MAX_EXTENTS], end[MAX_EXTENTS];
-  unsigned nr;
   uint64_t upto;
   enum volume_extent last;
 };
@@ -162,11 +161,70 @@ note_extent (void *opaque, uint64_t offset, uint64_t length,
     FUZZ_FAIL ("extents are not in order");
   extents->upto = offset + length;
   extents->last = kind;
-  if (kind == VOLUME_EXTENT_DATA && extents->nr < MAX_EXTENTS) {
-    extents->at[extents->nr] = offset / POOL_PAGE_SIZE;
-    extents->end[extents->nr++] = (offset + length) / POOL_PAGE_SIZE;
-  }
   return 0;
+}
+
+static void
+check_extents (struct volume *volume)
+{
+  struct extents extents = { 0 };
+
+  if (volume_extents (volume, volume_size (volume), 0, note_extent, &extents) !=
+          0 ||
+      extents.upto != volume_size (volume))
+    FUZZ_FAIL ("extents do not cover the volume");
+}
+
+/* The pages of a volume that have a word. */
+struct pages {
+  unsigned nr;
+  uint32_t page[MAX_PAGES];
+};
+
+static void
+note_page (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
+{
+  struct pages *pages = opaque;
+
+  if (pages->nr < MAX_PAGES)
+    pages->page[pages->nr++] = page;
+}
+
+/* A page that fails is written or trimmed. */
+static void
+heal_page (struct volume *volume, uint64_t page)
+{
+  if (do_it (DO_WRITE) && !do_it (DO_TRIM))
+    write_page (volume, page, 1000 + (uint32_t) page % 64);
+  if (find_written (volume->id, page))
+    return;
+  if (volume_trim (volume, POOL_PAGE_SIZE, page * POOL_PAGE_SIZE) != 0)
+    FUZZ_FAIL ("a whole page cannot be trimmed");
+  if (!read_page (volume, page))
+    FUZZ_FAIL ("a trimmed page cannot be read");
+}
+
+static bool
+has_word (struct volume *volume, uint64_t page)
+{
+  return table_get_locked (volume, (uint32_t) page) != 0;
+}
+
+/* What is lost without a word each: nothing of it reads as zeroes, until it is
+ * given up. */
+static void
+read_lost (struct volume *volume, bool heal)
+{
+  const uint64_t first = volume->image->lost_first;
+  const uint64_t last = volume->image->lost_end - 1;
+
+  if (!volume_is_lost (volume))
+    return;
+  if (read_page (volume, first) && !has_word (volume, first))
+    FUZZ_FAIL ("a lost page can be read");
+  read_page (volume, last);
+  if (heal)
+    volume_forgive (volume);
 }
 
 /* Reads all pages that hold something.  heal: and does something about those
@@ -174,27 +232,15 @@ note_extent (void *opaque, uint64_t offset, uint64_t length,
 static void
 read_volume (struct volume *volume, bool heal)
 {
-  static struct extents extents;
+  static struct pages pages;
 
-  extents.nr = 0;
-  extents.upto = 0;
-  if (volume_extents (volume, volume_size (volume), 0, note_extent, &extents) !=
-          0 ||
-      extents.upto != volume_size (volume))
-    FUZZ_FAIL ("extents do not cover the volume");
-  for (unsigned i = 0; i < extents.nr; ++i)
-    for (uint64_t page = extents.at[i]; page < extents.end[i]; ++page) {
-      if (read_page (volume, page) || !heal)
-        continue;
-      if (do_it (DO_WRITE) && !do_it (DO_TRIM))
-        write_page (volume, page, 1000 + (uint32_t) page % 64);
-      if (find_written (volume->id, page))
-        continue;
-      if (volume_trim (volume, POOL_PAGE_SIZE, page * POOL_PAGE_SIZE) != 0)
-        FUZZ_FAIL ("a whole page cannot be trimmed");
-      if (!read_page (volume, page))
-        FUZZ_FAIL ("a trimmed page cannot be read");
-    }
+  check_extents (volume);
+  read_lost (volume, heal);
+  pages.nr = 0;
+  table_each_word (volume, note_page, &pages);
+  for (unsigned i = 0; i < pages.nr; ++i)
+    if (!read_page (volume, pages.page[i]) && heal)
+      heal_page (volume, pages.page[i]);
 }
 
 /* Every page of the catalogue that the extents do not tell of. */

@@ -146,6 +146,16 @@ nbdkit_strdup_intern (const char *text)
   return nbdkit_strndup_intern (text, strlen (text));
 }
 
+char *
+nbdkit_absolute_path (const char *path)
+{
+  char *absolute;
+
+  if (asprintf (&absolute, "%s%s", path[0] == '/' ? "" : "/there/", path) == -1)
+    fuzz_die ("asprintf");
+  return absolute;
+}
+
 /* A number and perhaps one suffix, as nbdkit(1) describes it. */
 int64_t
 nbdkit_parse_size (const char *text)
