@@ -24,6 +24,7 @@
 #include "image-damage.h"
 #include "internal.h"
 #include "table.h"
+#include "word.h"
 
 enum {
   DO_CHECKSUMS = 1, /* those of the superblocks are right */
@@ -184,8 +185,13 @@ struct pages {
 static void
 note_page (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
 {
+  const struct place at = word_place (word);
   struct pages *pages = opaque;
 
+  if (word_is_blob (word) &&
+      (at.segment >= volume->pool->segments.nr ||
+       at.offset + blob_size (word_length (word)) > POOL_SEGMENT_SIZE))
+    FUZZ_FAIL ("volume %u page %u: its blob lies outside", volume->id, page);
   if (pages->nr < MAX_PAGES)
     pages->page[pages->nr++] = page;
 }
