@@ -28,24 +28,38 @@ have ()
   return 1
 }
 
-if have podchecker "the manual page"; then
-  podchecker -warnings -warnings "$srcdir/vmswap-setup.pod" \
-    >"$dir/pod" 2>&1 || fail "podchecker: $(cat "$dir/pod")"
-  ! grep -E 'WARNING|ERROR' "$dir/pod" || fail "vmswap-setup.pod has faults"
+check_pod ()
+{
+  have podchecker "$1" || return 0
+  podchecker -warnings -warnings "$1" >"$dir/pod" 2>&1 ||
+    fail "podchecker: $(cat "$dir/pod")"
+  ! grep -E 'WARNING|ERROR' "$dir/pod" || fail "$1 has faults"
+}
+
+# check_help PROGRAM POD: every option of the help is in the manual, the version
+# is that of the package.
+check_help ()
+{
+  "$1" --help | grep -o -e '--[a-z][-a-z]*' | sort -u |
+    while read -r option; do
+      grep -q -e "I<$option" "$2" || fail "$2 says nothing about $option"
+    done
+  [ "$("$1" --version)" = "${1##*/} ${VERSION:-0.1.0}" ] ||
+    fail "${1##*/} --version is not that of the package"
+}
+
+check_pod "$srcdir/vmswap-setup.pod"
+check_pod "$srcdir/nbd/vmswap-nbd.pod"
+check_help "$srcdir/vmswap-setup" "$srcdir/vmswap-setup.pod"
+if [ -x "$builddir/vmswap-nbd" ]; then
+  check_help "$builddir/vmswap-nbd" "$srcdir/nbd/vmswap-nbd.pod"
+else
+  echo "not checked: vmswap-nbd (not built: libnl-genl-3-dev is missing)"
 fi
-# Every command and option of the help is in the manual.
-"$srcdir/vmswap-setup" --help | grep -o -e '--[a-z][-a-z]*' | sort -u |
-  while read -r option; do
-    grep -q -e "I<$option" "$srcdir/vmswap-setup.pod" ||
-      fail "vmswap-setup.pod says nothing about $option"
-  done
 
 if have shellcheck "the scripts"; then
   shellcheck "$srcdir/vmswap-setup" || fail "shellcheck finds fault"
 fi
-
-[ "$("$srcdir/vmswap-setup" --version)" = "vmswap-setup ${VERSION:-0.1.0}" ] ||
-  fail "vmswap-setup --version is not that of the package"
 
 if have systemd-analyze "the unit"; then
   mkdir -p "$dir/units"

@@ -68,6 +68,22 @@ END
       echo 4096 >"$FAKE_ROOT/sys/block/$n/queue/logical_block_size"
       : >"$FAKE_ROOT/dev/$n"
     done'
+  # It attaches, and leaves a process that vmswap-setup can see.
+  make_tool vmswap-nbd '
+    if [ "$1" = --disconnect ]; then
+      rm -f "$FAKE_ROOT/sys/block/${2#/dev/}/pid"
+      rm -f "$FAKE_ROOT/sys/block/${2#/dev/}/backend"
+      rm -f "$FAKE_ROOT/run/vmswap/keeper-${2#/dev/}"
+      : >"$FAKE_ROOT$2"
+      exit 0
+    fi
+    cp "$FAKE_ROOT/export" "$FAKE_ROOT$last"
+    name=${last#/dev/}
+    echo 1 >"$FAKE_ROOT/sys/block/$name/pid"
+    echo "vmswap-nbd $1 $2" >"$FAKE_ROOT/sys/block/$name/backend"
+    mkdir -p "$FAKE_ROOT/run/vmswap" "$FAKE_ROOT/proc/7$name"
+    echo "7$name" >"$FAKE_ROOT/run/vmswap/keeper-$name"
+    echo vmswap-nbd >"$FAKE_ROOT/proc/7$name/comm"'
   make_tool nbd-client '
     if [ "$1" = -d ]; then
       rm -f "$FAKE_ROOT/sys/block/${2#/dev/}/pid"
@@ -300,15 +316,19 @@ case_rule_installed ()
 case_nbd ()
 {
   works nbd --once 192.0.2.1 web1
+  [ ! -s "$top/stderr" ] || fail "a warning about nothing"
   told "modprobe nbd max_part=0
-nbd-client 192.0.2.1 10809 /dev/nbd0 -N web1 -b 4096
+vmswap-nbd 192.0.2.1 web1 /dev/nbd0
 swapon -d -p 100 /dev/nbd0
 rotational 0"
   works nbd --once 192.0.2.1 web1
   says 'swaps already'
   told ''
+  works status
+  says '^/dev/nbd0: nbd, .*kept by vmswap-nbd 7nbd0'
+  ! grep 'hint: nothing reconnects' "$top/stdout" || fail "a hint about nothing"
   works nbd --once unix:/run/x.sock web2
-  told "nbd-client -unix /run/x.sock /dev/nbd1 -N web2 -b 4096
+  told "vmswap-nbd unix:/run/x.sock web2 /dev/nbd1
 swapon -d -p 100 /dev/nbd1
 rotational 0"
   refuses 'every nbd device is connected' nbd host web3
@@ -317,26 +337,83 @@ rotational 0"
   works undo /dev/nbd0
   told "swapoff /dev/nbd0
 blkdiscard -f -o 4096 /dev/nbd0
-nbd-client -d /dev/nbd0"
+vmswap-nbd --disconnect /dev/nbd0"
   works undo
   told "swapoff /dev/nbd1
 blkdiscard -f -o 4096 /dev/nbd1
-nbd-client -d /dev/nbd1"
+vmswap-nbd --disconnect /dev/nbd1"
   works undo
   told ''
+}
+
+# The process that reconnects has died: the next run starts another.
+case_nbd_keeper_died ()
+{
+  works nbd --once host web1
+  rm -r "$root/proc/7nbd0"
+  : >"$log"
+  works status
+  says 'hint: nothing reconnects.*has ended'
+  works nbd --once host web1
+  told "vmswap-nbd host web1 /dev/nbd0"
+  says 'swaps already'
+  # Another program that has its number since is not it.
+  echo other >"$root/proc/7nbd0/comm"
+  works status
+  says 'hint: nothing reconnects.*has ended'
+}
+
+# Without vmswap-nbd there is nbd-client, and a warning.
+case_nbd_client ()
+{
+  mv "$tools/vmswap-nbd" "$tools/away"
+  works nbd --once 192.0.2.1 web1
+  [ "$(grep -c '^vmswap-setup: warning: vmswap-nbd is not installed: if the' \
+    "$top/stderr")" = 1 ] || fail "no warning that a restart costs the swap"
+  told "modprobe nbd max_part=0
+nbd-client 192.0.2.1 10809 /dev/nbd0 -N web1 -b 4096
+swapon -d -p 100 /dev/nbd0
+rotational 0"
+  works nbd --once unix:/run/x.sock web2
+  told "nbd-client -unix /run/x.sock /dev/nbd1 -N web2 -b 4096
+swapon -d -p 100 /dev/nbd1
+rotational 0"
+  works status
+  says 'hint: nothing reconnects.*is lost'
+  works undo /dev/nbd0
+  told "swapoff /dev/nbd0
+blkdiscard -f -o 4096 /dev/nbd0
+nbd-client -d /dev/nbd0"
+  mv "$tools/away" "$tools/vmswap-nbd"
+  # Installed since: it detaches what nbd-client has attached, but keeps nothing.
+  works nbd --once unix:/run/x.sock web2
+  says 'swaps already'
+  told ''
+  works undo
+  told "swapoff /dev/nbd1
+blkdiscard -f -o 4096 /dev/nbd1
+vmswap-nbd --disconnect /dev/nbd1"
 }
 
 case_nbd_addresses ()
 {
   works nbd --once --priority 5 '[2001:db8::1]:99' 'a b' /dev/nbd1
   told "modprobe nbd max_part=0
-nbd-client 2001:db8::1 99 /dev/nbd1 -N a b -b 4096
+vmswap-nbd [2001:db8::1]:99 a b /dev/nbd1
 swapon -d -p 5 /dev/nbd1
+rotational 0"
+  works undo
+  mv "$tools/vmswap-nbd" "$tools/away"
+  : >"$log"
+  works nbd --once '[2001:db8::1]:99' 'a b' /dev/nbd1
+  told "nbd-client 2001:db8::1 99 /dev/nbd1 -N a b -b 4096
+swapon -d -p 100 /dev/nbd1
 rotational 0"
   works nbd --once '[2001:db8::1]' c
   told "nbd-client 2001:db8::1 10809 /dev/nbd0 -N c -b 4096
 swapon -d -p 100 /dev/nbd0
 rotational 0"
+  mv "$tools/away" "$tools/vmswap-nbd"
 }
 
 case_nbd_at_boot ()
@@ -359,7 +436,7 @@ case_nbd_at_boot ()
   works undo
   told "swapoff /dev/nbd0
 blkdiscard -f -o 4096 /dev/nbd0
-nbd-client -d /dev/nbd0
+vmswap-nbd --disconnect /dev/nbd0
 systemctl --quiet disable vmswap-guest@nbd0.service"
   [ ! -e "$root/etc/vmswap/nbd0.conf" ] || fail "undo left the configuration"
 }
@@ -374,7 +451,7 @@ case_dry_run ()
   says '^+ write .*/etc/fstab'
   works -n nbd host web1
   says '^+ modprobe nbd max_part=0'
-  says '^+ nbd-client host 10809 /dev/nbd0 -N web1 -b 4096'
+  says '^+ vmswap-nbd host web1 /dev/nbd0'
   echo '/dev/vda partition 524284 2048 -2' >>"$root/proc/swaps"
   works --dry-run undo
   says '^+ swapoff /dev/vda'
@@ -417,14 +494,37 @@ case_failures ()
   rm "$root/fail-modprobe"
   works --dry-run nbd host web1
   FAKE_ROOT=$root FAKE_LOG=$log "$tools/modprobe"
-  : >"$root/fail-nbd-client"
-  refuses "cannot attach export 'web1' of host" nbd host web1
-  rm "$root/fail-nbd-client"
+  rm "$root/fail-swapoff"
+  : >"$root/fail-vmswap-nbd"
+  refuses "vmswap-nbd cannot attach export 'web1' of host" nbd host web1
+  rm "$root/fail-vmswap-nbd"
+  cp "$root/export" "$top/export"
   : >"$root/export"
-  refuses 'no swap signature' nbd host web1
-  mv "$tools/nbd-client" "$tools/away"
-  refuses 'apt-get install nbd-client' nbd host web1
-  mv "$tools/away" "$tools/nbd-client"
+  setup nbd host web1
+  [ $status -eq 1 ] || fail "an export without a swap signature was taken"
+  grep -q 'no swap signature' "$top/stderr" || fail "no word about it"
+  [ ! -e "$root/sys/block/nbd0/pid" ] || fail "it was not detached"
+  cp "$top/export" "$root/export"
+  works nbd --once host web1
+  : >"$root/fail-vmswap-nbd"
+  setup undo /dev/nbd0
+  [ $status -eq 1 ] || fail "a device that is still attached is no failure"
+  grep -q 'still attached' "$top/stderr" || fail "no word about it"
+  rm "$root/fail-vmswap-nbd"
+  works undo /dev/nbd0
+  mv "$tools/vmswap-nbd" "$tools/away"
+  mv "$tools/nbd-client" "$tools/away2"
+  setup nbd host web1
+  [ $status -eq 1 ] || fail "without any tool it cannot be"
+  grep -q 'apt-get install nbd-client' "$top/stderr" || fail "no cure"
+  mv "$tools/away2" "$tools/nbd-client"
+  : >"$root/fail-nbd-client"
+  setup nbd host web1
+  [ $status -eq 1 ] || fail "a failing nbd-client is a failure"
+  grep -q "nbd-client cannot attach export 'web1' of host" "$top/stderr" ||
+    fail "no word about it"
+  rm "$root/fail-nbd-client"
+  mv "$tools/away" "$tools/vmswap-nbd"
 }
 
 case_wrong_input ()
@@ -490,8 +590,8 @@ for shell in sh dash bash "busybox sh"; do
     continue
   fi
   for case_name in scsi label_alone virtio_blk rotational_in_use two_disks \
-      named_disk fstab fstab_of_the_user rule_installed nbd nbd_addresses \
-      nbd_at_boot dry_run status failures wrong_input no_disk help; do
+      named_disk fstab fstab_of_the_user rule_installed nbd nbd_client \
+      nbd_keeper_died nbd_addresses nbd_at_boot dry_run status failures wrong_input no_disk help; do
     make_root
     "case_$case_name"
     ran=$((ran + 1))

@@ -3,12 +3,12 @@
 # The server is killed, at random moments, while a guest swaps, and started
 # again on the same state=: the guest waits, and goes on without a bad page.
 #
-#   KILLS=N (default 6); MODE=scsi|blk
+#   KILLS=N (default 6); MODE=scsi|blk|nbd; KERNEL=6.1|6.12
 
 . "${srcdir:=$(dirname "$0")}/functions.sh"
 . "$srcdir/attach-test.sh"
 
-mode=${MODE:-scsi} kernel=6.1
+mode=${MODE:-scsi} kernel=${KERNEL:-6.1}
 kills=${KILLS:-6}
 [ -w /dev/shm ] || skip "no tmpfs at /dev/shm"
 state=$(mktemp -d /dev/shm/vmswap-guest-XXXXXX)
@@ -16,8 +16,14 @@ trap 'clean_status=$?; rm -rf "$state"; (exit $clean_status); clean_up' EXIT
 
 serve ()
 {
-  rm -f "$dir/s.sock" "$dir/s.pid"
   mode_server "$plugin" pool=256M guest=web1,size=512M "state=$state"
+}
+
+# On the same address.
+serve_again ()
+{
+  rm -f "$dir/s.sock" "$dir/s.pid"
+  mode_server_again "$plugin" pool=256M guest=web1,size=512M "state=$state"
 }
 
 # A moment between 0.1 and 1.6 s, for the server to be anywhere.
@@ -39,7 +45,7 @@ kill_while ()
     wait "$(cat "$dir/s.pid")" 2>/dev/null || :
     killed=$((killed + 1))
     down=$(date +%s%N)
-    serve
+    serve_again
     down=$((($(date +%s%N) - down) / 1000000))
     [ $down -le $slowest ] || slowest=$down
   done
@@ -49,7 +55,7 @@ kill_while ()
 mode_image
 serve
 mode_boot g web1
-guest_run g 60 "vmswap-setup disk"
+mode_swapon g web1
 guest_run g 30 "hog a start 31"
 kill_while "hog a fill $fill_mib"
 round=0
@@ -65,5 +71,11 @@ out=$(($(guest_value g swapped_out_pages) / 256))
 guest_run g 120 "vmswap-setup undo"
 wait_for 60 "the pool is empty after swapoff" export_is_empty
 guest_reboot g
+if [ "$mode" = nbd ]; then
+  again=$(grep -c 'vmswap-nbd: nbd0: linked again' "$dir/g.console" || :)
+  [ "$again" -gt 0 ] || fail "vmswap-nbd never linked again"
+  say "vmswap-nbd says $again times that it linked again, at last after" \
+      "$(sed -n 's/.*linked again after //p' "$dir/g.console" | tail -n 1)"
+fi
 echo "vmswap-verdict: mode=$mode kernel=$kernel kills=$killed" \
      "slowest_restart_ms=$slowest swapped_out_mib=$out bad_pages=0"

@@ -5,4 +5,4 @@
 . "${srcdir:=$(dirname "$0")}/functions.sh"
 . "$srcdir/attach-test.sh"
 
-attach_test nbd 6.1
+attach_test client 6.1

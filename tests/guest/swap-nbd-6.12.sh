@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# A guest swaps on an export that nbd-client attached over TCP, inside it
+# A guest swaps on an export that vmswap-nbd attached over TCP, inside it
 # (Linux 6.12).
 
 . "${srcdir:=$(dirname "$0")}/functions.sh"
