@@ -7,7 +7,7 @@
  * 47 MB (VmLck): libnbd brings gnutls, libxml2 and ICU.  If only what it has
  * touched is locked (MCL_ONFAULT) 6.7 MB stay, but then the paths that run
  * first in an outage are read from a file in that outage.  This program locks
- * less than 4 MB, all of it.
+ * 2.6 MB, all of itself (tests/guest/nbd-outages.sh prints it).
  *
  * Allocates nothing; every wait ends at the deadline; the server is not
  * trusted: lengths are checked, and its words are made printable.

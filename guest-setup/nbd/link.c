@@ -53,8 +53,9 @@
 
 #define PATIENCE_MS 5000
 
-/* The reason of an outage is said again so often. */
+/* The reason of an outage is said again so often, and another one. */
 #define REPEAT_MS 60000
+#define CHANGE_MS 5000
 
 enum outcome { LINKED, NOT_TAKEN, FAILED };
 
@@ -260,14 +261,17 @@ longer (int pause, int longest)
   return pause < longest ? pause : longest;
 }
 
-/* Says why there is no link: once per reason, and then now and again. */
+/* Says why there is no link: at once, another reason a little later, and the
+ * same now and again.
+ */
 static void
-complain (const char *why)
+complain (const char *why, bool first)
 {
   static char last[WHY_SIZE];
   static int64_t said;
+  const bool same = strcmp (why, last) == 0;
 
-  if (strcmp (why, last) == 0 && clock_ms () - said < REPEAT_MS)
+  if (!first && clock_ms () - said < (same ? REPEAT_MS : CHANGE_MS))
     return;
   strcpy (last, why);
   said = clock_ms ();
@@ -282,6 +286,7 @@ mend (struct link *link, int signals, int *pause)
 {
   const int64_t since = clock_ms ();
   char why[WHY_SIZE];
+  bool first = true;
 
   for (;;) {
     if (rest (link, signals, *pause))
@@ -300,8 +305,10 @@ mend (struct link *link, int signals, int *pause)
       break;
     case FAILED:
       *pause = longer (*pause, PAUSE_MAX_MS);
-      if (why[0] != '\0')
-        complain (why);
+      if (why[0] != '\0') {
+        complain (why, first);
+        first = false;
+      }
       break;
     }
   }

@@ -284,7 +284,8 @@ parse_options (int argc, char **argv, struct wishes *wishes,
 {
   int option;
 
-  while ((option = getopt_long (argc, argv, "+hV", options, NULL)) != -1) {
+  opterr = 0;
+  while ((option = getopt_long (argc, argv, "+:hV", options, NULL)) != -1) {
     switch (option) {
     case DEAD_TIMEOUT:
       if (parse_seconds (optarg, dead_timeout) == -1)
@@ -308,8 +309,12 @@ parse_options (int argc, char **argv, struct wishes *wishes,
     case 'V':
       puts ("vmswap-nbd " PACKAGE_VERSION);
       exit (0);
+    case ':':
+      return say_error ("%s needs a value: try vmswap-nbd --help",
+                        argv[optind - 1]);
     default:
-      return -1;
+      return say_error ("unknown option '%s': try vmswap-nbd --help",
+                        argv[optind - 1]);
     }
   }
   if (wishes->force && !wishes->disconnect)
