@@ -14,7 +14,7 @@ mode=nbd kernel=${KERNEL:-6.1}
 away=${AWAY:-20}
 [ -w /dev/shm ] || skip "no tmpfs at /dev/shm"
 state=$(mktemp -d /dev/shm/vmswap-guest-XXXXXX)
-trap 'clean_status=$?; rm -rf "$state"; (exit $clean_status); clean_up' EXIT
+trap 'clean_status=$?; set +e; rm -rf "$state"; (exit $clean_status); clean_up' EXIT
 
 serve_again ()
 {
