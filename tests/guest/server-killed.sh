@@ -3,13 +3,13 @@
 # The server is killed, at random moments, while a guest swaps, and started
 # again on the same state=: the guest waits, and goes on without a bad page.
 #
-#   KILLS=N (default 6); MODE=scsi|blk|nbd; KERNEL=6.1|6.12
+#   KILLS=N (default 6); MODE=scsi|blk|nbd; KERNEL=6.1|6.12; SIGNAL=9|TERM
 
 . "${srcdir:=$(dirname "$0")}/functions.sh"
 . "$srcdir/attach-test.sh"
 
 mode=${MODE:-scsi} kernel=${KERNEL:-6.1}
-kills=${KILLS:-6}
+kills=${KILLS:-6} signal=${SIGNAL:-9}
 [ -w /dev/shm ] || skip "no tmpfs at /dev/shm"
 state=$(mktemp -d /dev/shm/vmswap-guest-XXXXXX)
 trap 'clean_status=$?; set +e; rm -rf "$state"; (exit $clean_status); clean_up' EXIT
@@ -41,7 +41,7 @@ kill_while ()
   while ! grep -q "^vmswap-done: $sent " "$dir/g.out"; do
     [ $killed -lt "$kills" ] || break
     some_moment "$((killed + $$))"
-    kill -9 "$(cat "$dir/s.pid")"
+    kill -"$signal" "$(cat "$dir/s.pid")"
     wait "$(cat "$dir/s.pid")" 2>/dev/null || :
     killed=$((killed + 1))
     down=$(date +%s%N)
@@ -77,5 +77,5 @@ if [ "$mode" = nbd ]; then
   say "vmswap-nbd says $again times that it linked again, at last after" \
       "$(sed -n 's/.*linked again after //p' "$dir/g.console" | tail -n 1)"
 fi
-echo "vmswap-verdict: mode=$mode kernel=$kernel kills=$killed" \
+echo "vmswap-verdict: mode=$mode kernel=$kernel kills=$killed signal=$signal" \
      "slowest_restart_ms=$slowest swapped_out_mib=$out bad_pages=0"
