@@ -9,6 +9,7 @@
  *     describe.c    exports in words
  *     hostmem.c     memory locking
  *     stop.c        signals that end the server
+ *     notify.c      what a service manager is told
  *
  * Life: the pool is made in .get_ready, where an error still reaches the
  * user's terminal; what fork would undo (locked memory, threads) waits for
@@ -29,6 +30,7 @@
 #include "exports.h"
 #include "hostmem.h"
 #include "human.h"
+#include "notify.h"
 #include "pool.h"
 #include "serve.h"
 #include "settings.h"
@@ -146,6 +148,8 @@ vmswap_after_fork (void)
     nbdkit_error ("cannot start the steward thread: %s: raise the limit of "
                   "tasks",
                   strerror (-r));
+  else
+    notify_ready (pool);
   return r < 0 ? -1 : 0;
 }
 
@@ -153,6 +157,7 @@ static void
 vmswap_cleanup (void)
 {
   stop_release_signals ();
+  notify_stopping ();
   pool_stop_steward (pool);
 }
 

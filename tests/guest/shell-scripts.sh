@@ -11,7 +11,7 @@ fail () { echo "FAIL: $*"; exit 1; }
 
 cd "$srcdir"
 set --
-for script in *.sh guest-init build-initramfs fetch-kernels \
+for script in *.sh guest-init service-init build-initramfs fetch-kernels \
               "$top_srcdir/bootstrap" "$top_srcdir/.ci/run"; do
   # A release has no .ci.
   [ ! -e "$script" ] || set -- "$@" "$script"
@@ -20,7 +20,9 @@ for script; do
   sh -n "$script" || fail "sh cannot read $script"
 done
 if command -v busybox >/dev/null 2>&1; then
-  busybox sh -n guest-init || fail "busybox sh cannot read guest-init"
+  for init in guest-init service-init; do
+    busybox sh -n $init || fail "busybox sh cannot read $init"
+  done
 fi
 if ! command -v shellcheck >/dev/null 2>&1; then
   if [ "${CI:-}" = true ]; then fail "shellcheck is not installed"; fi
