@@ -134,9 +134,9 @@ say "the sandbox is in force"
 on 60 'pages put 1 8 && pages check'
 on 60 'killed KILL && pages check'
 # More often than systemd would take by default.
-on 120 'i=0; while [ $i -lt 8 ]; do killed KILL || break; i=$((i + 1)); done;
-[ $i = 8 ] && pages check'
-say "killed 9 times"
+on 120 'i=0; while [ $i -lt 6 ]; do killed KILL || break; i=$((i + 1)); done;
+[ $i = 6 ] && pages check'
+say "killed 7 times"
 timed 60 'systemctl restart vmswap.service'
 on 60 'pages check'
 on 60 'pages put 2 8 && systemctl stop vmswap.socket &&
