@@ -25,10 +25,14 @@
 #include <stdint.h>
 
 #define POOL_PAGE_SIZE 4096u
+#ifndef POOL_SEGMENT_SIZE /* smaller where pools live for a millisecond: fuzz */
 #define POOL_SEGMENT_SIZE (1u << 20)
+#endif
 #define POOL_MIN_LIMIT (UINT64_C (16) << 20)
 #define POOL_MAX_LIMIT (UINT64_C (8) << 40)
+#ifndef POOL_MAX_VOLUMES /* likewise */
 #define POOL_MAX_VOLUMES 1024u
+#endif
 #define VOLUME_NAME_MAX 127u /* bytes, without the final NUL */
 #define VOLUME_MAX_SIZE (UINT64_C (16) << 40)
 

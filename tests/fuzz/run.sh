@@ -41,7 +41,7 @@ echo "seed $seed"
 status=0
 ASAN_OPTIONS=allow_addr2line=1:detect_leaks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS} \
 UBSAN_OPTIONS=print_stacktrace=1 \
-  "$target" "-seed=$seed" "$limit" -max_len=400 -timeout=20 \
+  "$target" "-seed=$seed" "$limit" "-max_len=${FUZZ_LONGEST:-400}" -timeout=20 \
   -rss_limit_mb=2048 -reload=0 -print_final_stats=1 -verbosity=1 \
   "-artifact_prefix=findings/$name-" "corpus/$name" "$srcdir/seeds/$name" \
   >"$name.out" 2>&1 </dev/null || status=$?
