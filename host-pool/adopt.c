@@ -246,14 +246,15 @@ take_over (struct adoption *adoption, unsigned id)
   return err;
 }
 
-/* May this pool go on under this limit?  Segments in use are no measure: a
- * killed process leaves some nearly empty. */
+/* May this pool go on under this limit?  It must, under the limit that it had,
+ * however full it was.  Segments in use are no measure: a killed process leaves
+ * some nearly empty. */
 static int
 check_limit (struct adoption *adoption)
 {
   struct pool *pool = adoption->pool;
 
-  if (adoption->blob_bytes <= pool_capacity (pool) + pool_slack (pool) / 2)
+  if (adoption->blob_bytes <= pool_utmost (pool))
     return 0;
   image_reason (adoption->config,
                 "%s/%s holds more than pool= allows: give pool= at least "

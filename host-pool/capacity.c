@@ -36,14 +36,33 @@ table_bytes (struct pool *pool)
   return (uint64_t) pool->frames.nr_taken * POOL_PAGE_SIZE;
 }
 
+/* What is left of the limit when the tables have theirs. */
+static uint64_t
+room_for_segments (struct pool *pool)
+{
+  const uint64_t taken = pool->fixed_bytes + table_bytes (pool);
+
+  return pool->arena.limit > taken ? pool->arena.limit - taken : 0;
+}
+
 uint64_t
 pool_capacity (struct pool *pool)
 {
-  const uint64_t taken = pool->fixed_bytes + table_bytes (pool);
   const uint64_t kept = SEGMENT_RESERVE * POOL_SEGMENT_SIZE + pool_slack (pool);
-  uint64_t room = pool->arena.limit > taken ? pool->arena.limit - taken : 0;
+  uint64_t room = room_for_segments (pool);
 
   room -= room % POOL_SEGMENT_SIZE; /* segments are taken whole */
+  return room > kept ? room - kept : 0;
+}
+
+/* Live blobs lie in segments, and the reserve holds none at rest.  One segment
+ * of it is leeway, for fixed tables that may be larger than they were. */
+uint64_t
+pool_utmost (struct pool *pool)
+{
+  const uint64_t kept = (SEGMENT_RESERVE - 1) * POOL_SEGMENT_SIZE;
+  const uint64_t room = room_for_segments (pool);
+
   return room > kept ? room - kept : 0;
 }
 

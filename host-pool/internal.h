@@ -174,6 +174,10 @@ extern void loss_shrink (struct volume *volume, uint64_t first, uint64_t end);
 extern uint64_t pool_slack (const struct pool *pool);
 extern uint64_t pool_capacity (struct pool *pool);
 
+/* The most that live blobs can have come to in a pool of this limit.  Far beyond
+ * its capacity: overwrites use up the slack, and then the tables may grow. */
+extern uint64_t pool_utmost (struct pool *pool);
+
 /* Sets pool->tight anew. */
 extern void pool_weigh (struct pool *pool);
 

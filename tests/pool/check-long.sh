@@ -35,6 +35,7 @@ run ./churn --pool 16M --fill 85 --times 50
 run ./nth
 run ./nth --steward
 run ./volumes
+run ./full-restart --rounds 100
 run ./loss --ops 100000
 run ./damage
 run ./restart --cycles 1000

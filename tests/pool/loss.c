@@ -298,6 +298,7 @@ main (int argc, char *argv[])
   snprintf (test_context, sizeof test_context, "--seed %llu --ops %llu",
             (unsigned long long) seed, (unsigned long long) ops);
   rng.state = seed;
+  content_init (seed);
   test_random (NULL, ops);
   test_forgive_and_resize ();
   if (mkdtemp (dir) == NULL) {
