@@ -267,7 +267,7 @@ guest_boot ()
     -machine pc -accel "$(guest_accel)" -smp 2 -m $guest_ram \
     -kernel "$guest_kernel/vmlinuz" -initrd "$dir/initramfs" \
     -append "console=ttyS0 loglevel=6 rdinit=/init panic=-1 panic_on_warn=1 \
-watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
+no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 ${guest_append:-}" \
     -serial "file:$dir/$guest.console" \
     -chardev "pipe,id=talk,path=$dir/$guest" -serial chardev:talk \
     "$@" >"$dir/$guest.qemu" 2>&1 &
@@ -379,5 +379,6 @@ recipe ()
   esac
   sed -e '/^#/d' \
     -e "s|server\.type=unix,server\.path=[^,]*|$recipe_server|" \
+    -e "s|server\.type=inet,server\.host=[^,]*,server\.port=[^,]*|$recipe_server|" \
     -e "s|export=[^,]*|export=$2|" "$recipes/$1" | tr ' ' '\n'
 }

@@ -16,7 +16,7 @@ for script in *.sh guest-init service-init build-initramfs fetch-kernels \
   # A release has no .ci.
   [ ! -e "$script" ] || set -- "$@" "$script"
 done
-for script; do
+for script in "$@" faults/*.sh; do
   sh -n "$script" || fail "sh cannot read $script"
 done
 if command -v busybox >/dev/null 2>&1; then

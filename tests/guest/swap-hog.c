@@ -16,19 +16,27 @@
  *   grow MIB          add pages one MiB at a time until the kernel logs an
  *                     error of the swap device, or MIB are there
  *   mix usual|random  what the pages after this command are made of
+ *   pageout           have the kernel swap out what it can of the pages
+ *   mercy on|off      from now on a page that the kernel cannot read is
+ *                     counted, given back and passed over, instead of ending
+ *                     this
  *   quit
  *
- *   ok pages=N bad_pages=N rewritten=N ms=N base=ADDRESS
+ *   ok pages=N bad_pages=N bus_errors=N rewritten=N ms=N base=ADDRESS
  *   error MESSAGE
  *
- * bad_pages counts since the start.  Invariant: while the churn thread runs,
- * only it touches the pages; the main thread touches them after joining it.
+ * bad_pages and bus_errors (pages that could not be read) count since the
+ * start.  Invariants: while the churn thread runs, only it touches the pages;
+ * the main thread touches them after joining it.  version 0: that page was
+ * lost, and is not looked at.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +53,10 @@
 #define PAGES_PER_MIB (MIB / PAGE_BYTES)
 #define RUN_PAGES 32u
 
+#ifndef MADV_PAGEOUT /* Linux 5.4 */
+#define MADV_PAGEOUT 21
+#endif
+
 static uint8_t *base;     /* the pages */
 static uint8_t *versions; /* version of each page */
 static uint64_t npages;
@@ -52,10 +64,17 @@ static uint64_t seed;
 static enum page_mix mix;
 
 static uint64_t bad_pages;
+static uint64_t bus_errors;
+static sigjmp_buf past_page; /* where to go on after a page that is lost */
 static uint64_t rewritten;
 static atomic_bool stop_churn;
 static pthread_t churn_thread;
 static bool churning;
+
+/* What this needs to count lost pages is static, so that mercy can lock it. */
+#define STACK_BYTES (256u << 10)
+static uint8_t churn_stack[STACK_BYTES] __attribute__ ((aligned (4096)));
+static char answer[4096];
 
 static uint64_t
 now_ms (void)
@@ -75,7 +94,8 @@ page_write (uint64_t i)
 static void
 page_rewrite (uint64_t i)
 {
-  versions[i]++;
+  /* 0 is for lost pages. */
+  versions[i] = versions[i] == UINT8_MAX ? 1 : versions[i] + 1;
   page_write (i);
   rewritten++;
 }
@@ -110,6 +130,37 @@ page_check (uint64_t i)
     report_bad (i, want);
 }
 
+/* The kernel could not read a page that it had swapped out. */
+static void
+on_sigbus (int sig)
+{
+  (void) sig;
+  siglongjmp (past_page, 1);
+}
+
+static void
+page_lose (uint64_t i)
+{
+  bus_errors++;
+  versions[i] = 0;
+  madvise (base + i * PAGE_BYTES, PAGE_BYTES, MADV_DONTNEED);
+}
+
+/* Checks a page and, if asked, rewrites it; with mercy, survives its loss. */
+static void
+page_visit (uint64_t i, bool rewrite)
+{
+  if (versions[i] == 0)
+    return;
+  if (sigsetjmp (past_page, 1) != 0) {
+    page_lose (i);
+    return;
+  }
+  page_check (i);
+  if (rewrite)
+    page_rewrite (i);
+}
+
 /* Makes room for more pages; their versions start at 1. */
 static int
 map_pages (uint64_t mib)
@@ -131,6 +182,8 @@ map_pages (uint64_t mib)
     munmap (p, mib * MIB);
     return -ENOMEM;
   }
+  /* If they were lost, nothing could be told; best effort. */
+  mlock (versions, mib * PAGES_PER_MIB);
   memset (versions, 1, mib * PAGES_PER_MIB);
   base = p;
   npages = mib * PAGES_PER_MIB;
@@ -144,8 +197,12 @@ cmd_fill (uint64_t mib)
 
   if (r < 0)
     return r;
-  for (uint64_t i = 0; i < npages; ++i)
-    page_write (i);
+  for (uint64_t i = 0; i < npages; ++i) {
+    if (sigsetjmp (past_page, 1) != 0)
+      page_lose (i);
+    else
+      page_write (i);
+  }
   return 0;
 }
 
@@ -160,9 +217,7 @@ cmd_verify (bool rewrite)
 
       if (run % 2 != parity)
         continue;
-      page_check (i);
-      if (rewrite && run % 8 == 3)
-        page_rewrite (i);
+      page_visit (i, rewrite && run % 8 == 3);
     }
   return 0;
 }
@@ -177,9 +232,7 @@ churn_loop (void *unused)
 
     x = mix64 (x + 1);
     i = x % npages;
-    page_check (i);
-    if (x >> 62 == 0)
-      page_rewrite (i);
+    page_visit (i, x >> 62 == 0);
   }
   return NULL;
 }
@@ -187,6 +240,7 @@ churn_loop (void *unused)
 static int
 cmd_churn (bool on)
 {
+  pthread_attr_t attr;
   int r = 0;
 
   if (on == churning)
@@ -200,7 +254,10 @@ cmd_churn (bool on)
   if (npages == 0)
     return -ENODATA;
   stop_churn = false;
-  r = pthread_create (&churn_thread, NULL, churn_loop, NULL);
+  pthread_attr_init (&attr);
+  pthread_attr_setstack (&attr, churn_stack, STACK_BYTES);
+  r = pthread_create (&churn_thread, &attr, churn_loop, NULL);
+  pthread_attr_destroy (&attr);
   churning = r == 0;
   return -r;
 }
@@ -266,6 +323,25 @@ cmd_grow (uint64_t mib)
 }
 
 static int
+cmd_pageout (void)
+{
+  if (npages == 0)
+    return -ENODATA;
+  return madvise (base, npages * PAGE_BYTES, MADV_PAGEOUT) < 0 ? -errno : 0;
+}
+
+/* Keeps what this needs to count out of swap: not the pages. */
+static int
+cmd_mercy (bool on)
+{
+  struct sigaction action = { .sa_handler = on ? on_sigbus : SIG_DFL };
+
+  if (on && mlockall (MCL_CURRENT) < 0)
+    return -errno;
+  return sigaction (SIGBUS, &action, NULL) < 0 ? -errno : 0;
+}
+
+static int
 run_command (const char *verb, const char *arg)
 {
   uint64_t mib = strtoull (arg, NULL, 10);
@@ -284,6 +360,13 @@ run_command (const char *verb, const char *arg)
     return cmd_verify (true);
   if (strcmp (verb, "churn") == 0)
     return cmd_churn (strcmp (arg, "on") == 0);
+  if (strcmp (verb, "pageout") == 0)
+    return cmd_pageout ();
+  if (strcmp (verb, "mercy") == 0) {
+    if (npages > 0)
+      return -EBUSY;
+    return cmd_mercy (strcmp (arg, "on") == 0);
+  }
   if (strcmp (verb, "mix") == 0) {
     if (npages > 0)
       return -EBUSY;
@@ -303,7 +386,7 @@ main (int argc, char *argv[])
     return 1;
   }
   seed = strtoull (argv[1], NULL, 10);
-  setvbuf (stdout, NULL, _IOLBF, 0);
+  setvbuf (stdout, answer, _IOLBF, sizeof answer);
   while (fgets (line, sizeof line, stdin)) {
     uint64_t start = now_ms ();
     int r;
@@ -317,9 +400,10 @@ main (int argc, char *argv[])
     if (r < 0)
       printf ("error %s %s: %s\n", verb, arg, strerror (-r));
     else
-      printf ("ok pages=%" PRIu64 " bad_pages=%" PRIu64 " rewritten=%" PRIu64
-              " ms=%" PRIu64 " base=%p\n",
-              npages, bad_pages, rewritten, now_ms () - start, (void *) base);
+      printf ("ok pages=%" PRIu64 " bad_pages=%" PRIu64 " bus_errors=%" PRIu64
+              " rewritten=%" PRIu64 " ms=%" PRIu64 " base=%p\n",
+              npages, bad_pages, bus_errors, rewritten, now_ms () - start,
+              (void *) base);
   }
   return 0;
 }
