@@ -235,11 +235,11 @@ lose (struct export *export, bool own_header)
     write_header (export);
   if (export->own_header) /* it is there: the kernel never discards it */
     volume_lose (volume, POOL_PAGE_SIZE);
-  export->own_header &= own_header;
+  export->own_header = export->own_header && own_header;
 }
 
 /* What becomes of an export that the registry knows.  One of another pool has
- * lost its pages. */
+ * lost its pages, unless this pool has some: those are old then. */
 static int
 recall (const struct registry_entry *entry, void *opaque)
 {
@@ -254,6 +254,16 @@ recall (const struct registry_entry *entry, void *opaque)
   if (here)
     return 0;
 
+  if (export != NULL && volume_pages (export->volume) != 0 &&
+      !volume_is_lost (export->volume)) {
+    nbdkit_error ("export '%s': state= holds pages of it, but the registry "
+                  "knows of later ones, since %s, in another pool: give the "
+                  "registry= that belongs to this state=, or, if those later "
+                  "pages are gone and nobody needs these, forget them with "
+                  "vmswapctl reset",
+                  entry->name, entry->since);
+    return -1;
+  }
   if (export == NULL && settings->nr_guests != 0) {
     nbdkit_error ("warning: the pages of '%s' are lost, and no guest= lists "
                   "it: that stays noted, list it to serve it",

@@ -392,6 +392,9 @@ registry_add (struct registry *registry, const struct registry_entry *entry)
 
   pthread_mutex_lock (&registry->lock);
   slot = find_locked (registry, new.name);
+  /* Two connections may be here at once, and the later one may know less. */
+  if (slot != NULL && slot->pool == new.pool && !slot->own_header)
+    new.own_header = false;
   if (slot == NULL)
     slot = find_locked (registry, "");
   if (slot == NULL)

@@ -55,7 +55,8 @@ extern int registry_each (struct registry *registry,
                           void *opaque);
 
 /* The entry of that name is this from now on; it is on the disk when this
- * returns.  Does nothing if it is this already.  boot and since are filled
+ * returns.  Does nothing if it is this already.  An own_header that was lost in
+ * this pool stays so until the entry is removed.  boot and since are filled
  * in.  -ENOSPC: there are REGISTRY_ENTRIES others; else the errors of pwrite
  * and fdatasync. */
 extern int registry_add (struct registry *registry,

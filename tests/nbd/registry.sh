@@ -175,6 +175,24 @@ serve
 web1 'assert h.pread (4096, 8 << 20) == zero'
 stop_nbdkit
 
+# --- An older pool comes back: it is not what the guest wrote last.
+
+serve
+web1 'h.pwrite (b"old" + bytes (4093), 8 << 20)'
+stop_nbdkit
+mv "$state/pool.vmswap" "$state/old"
+serve
+web1 'h.pwrite (b"new" + bytes (4093), 8 << 20)'
+stop_nbdkit
+mv "$state/old" "$state/pool.vmswap"
+status=0
+"$nbdkit" -f -U "$dir/other" "$plugin" pool=64M size=64M "registry=$reg" \
+    "state=$state" --run true >"$dir/out" 2>&1 || status=$?
+[ $status -eq 1 ] || fail "an old pool is served"
+grep -q "export 'web1': state= holds pages of it, but the registry knows" \
+    "$dir/out" || fail "$(cat "$dir/out")"
+rm "$state/pool.vmswap" "$reg/registry"
+
 # --- Without state=, every end of a server loses pages; with guest=, as well.
 
 start_nbdkit pool=64M "registry=$reg" guest=web1,size=64M guest=web2,size=64M
