@@ -25,10 +25,10 @@
 #include "server.h"
 #include "swapheader.h"
 
-#define SIZE (258u * POOL_PAGE_SIZE)
+#define SIZE (66u * POOL_PAGE_SIZE)
 #define PAGES (SIZE / POOL_PAGE_SIZE)
 #define SLOTS 5
-#define LONGEST (512u << 10)
+#define LONGEST (128u << 10)
 #define MAX_REQUESTS 200
 
 enum { SHARE = 1, LISTED = 2, NO_HEADER = 4, CODEC_NONE = 8, ROOM = 0x30 };
@@ -156,7 +156,7 @@ start (void)
   if (vmswap_config_complete () != 0 || vmswap_get_ready () != 0)
     FUZZ_FAIL ("the plugin does not start: %s", server.line);
   if (options & ROOM)
-    shrink_pool ((uint64_t) (options & ROOM) << 16); /* 1 to 3 MiB */
+    shrink_pool ((uint64_t) (options & ROOM) << 14); /* 256 to 768 KiB */
 }
 
 static void

@@ -22,7 +22,7 @@ words ()
   case $1 in
     scsi) echo 'virtio-scsi disk' ;;
     blk) echo 'virtio-blk disk' ;;
-    nbd) echo 'nbd-client in the guest' ;;
+    nbd) echo 'NBD in the guest' ;;
   esac
 }
 
@@ -139,8 +139,10 @@ pool_emptied ()
 
 # ---
 
-requires nbd-client
-guest_image "$kernel" "$(command -v nbd-client)"
+vmswap_nbd=$top_builddir/guest-setup/vmswap-nbd
+[ -x "$vmswap_nbd" ] ||
+  fail "vmswap-nbd is not built: install libnl-genl-3-dev, configure again"
+guest_image "$kernel" "$vmswap_nbd=/usr/sbin/vmswap-nbd"
 server_start_tcp s "$plugin" pool="$pool" guest=scsi,size=1G \
   guest=blk,size=1G guest=nbd,size=1G
 address=127.0.0.1:$port
