@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# A server that has seen everything ends without a leak or an invalid access.
+# A server that has seen everything ends without a leak or an invalid access:
+# also one that adopts a pool, and one that has lost one.
+TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
 requires valgrind --version
 requires_nbdsh
@@ -11,10 +13,22 @@ fi
 wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
          --errors-for-leak-kinds=definite,indirect --error-exitcode=119
          --keep-debuginfo=yes --trace-children=no"
-for parameters in 'size=16M' 'guest=a,size=16M guest=b,size=8M full=stall'; do
+state=$dir/state
+mkdir "$state"
+kept="size=16M state=$state registry=$dir/registry"
+for parameters in 'size=16M' 'guest=a,size=16M guest=b,size=8M full=stall' \
+                  "$kept" "$kept" "$kept swap-header=yes"; do
+    lost=
+    if [ "$parameters" = "$kept swap-header=yes" ]; then
+        rm "$state/pool.vmswap"
+        lost=yes
+    fi
     # shellcheck disable=SC2086 # several words
     start_nbdkit pool=16M $parameters
-    URI=$(export_uri NAME) nbdsh -c - <<'PY'
+    if [ -n "$lost" ]; then
+        [ "$(errors_in_log 'are lost')" -ge 1 ] || fail "nothing is lost"
+    fi
+    LOST=$lost URI=$(export_uri NAME) nbdsh -c - <<'PY'
 import os
 import random
 
@@ -32,10 +46,13 @@ for name in ("a", "b", "a"):
             data = random.choice ((random.randbytes (4096), b"text" * 5000,
                                    bytes (9000)))
             offset = random.randrange (4 << 20)
-            c.pwrite (data, offset)
-            assert c.pread (len (data), offset) == data
-            c.trim (5000, offset + 3)
-            c.zero (7000, offset + 9)
+            try:
+                c.pwrite (data, offset)
+                assert c.pread (len (data), offset) == data
+                c.trim (5000, offset + 3)
+                c.zero (7000, offset + 9)
+            except nbd.Error as e:
+                assert e.errno == "EIO" and os.environ["LOST"], e
         c.block_status (c.get_size (), 0, lambda *args: 0)
         c.cache (4096, 0)
         c.flush ()
