@@ -221,7 +221,7 @@ inspect (struct adoption *adoption)
       !volume_name_is_good (image->name) || image->size == 0 ||
       image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
     return damaged (adoption, "its name or size makes no sense");
-  if (image->lost_first > image->size / POOL_PAGE_SIZE ||
+  if (image->lost_first < image->lost_end &&
       image->lost_end > image->size / POOL_PAGE_SIZE)
     return damaged (adoption, "what it lost goes beyond its size");
   err = walk_volume (adoption);

@@ -159,7 +159,7 @@ check_loss (struct check *check, struct volume *volume)
   const struct vmswap_image_volume *image = volume->image;
   const uint64_t pages = volume->size / POOL_PAGE_SIZE;
 
-  if (image->lost_first > pages || image->lost_end > pages)
+  if (image->lost_first < image->lost_end && image->lost_end > pages)
     return broken (check, "%s: what it lost goes beyond its size",
                    volume_name (volume));
   return 0;

@@ -85,8 +85,10 @@ volume_lose (struct volume *volume, uint64_t offset)
                     __ATOMIC_RELEASE);
 }
 
+/* lost_end first: the range is empty from then on. */
 void
 volume_forgive (struct volume *volume)
 {
   __atomic_store_n (&volume->image->lost_end, 0, __ATOMIC_RELEASE);
+  __atomic_store_n (&volume->image->lost_first, 0, __ATOMIC_RELEASE);
 }

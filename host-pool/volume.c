@@ -184,6 +184,8 @@ volume_resize (struct volume *volume, uint64_t size)
     err = volume_extents (volume, volume->size - size, size, refuse_data, NULL);
   if (err)
     return err;
+  if (!volume_is_lost (volume))
+    volume_forgive (volume); /* an empty range may lie beyond the new size */
   __atomic_store_n (&volume->image->size, size, __ATOMIC_RELEASE);
   volume->size = size;
   return 0;

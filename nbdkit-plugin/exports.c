@@ -2,8 +2,8 @@
 /* Exports and the connections to them.
  *
  * Owns the list of exports.  Its lock guards the list, the connections of
- * every export, and the claims; it is taken when a connection opens, closes
- * or claims, never by a request of a connection that has claimed.
+ * every export, and the claims; it is taken when a connection opens, closes,
+ * claims, or first writes to the swap header, never by any other request.
  *
  *   1. An export is claimed exactly while a connection of its holder is open.
  *   2. conn->claimed is set only while the export is claimed by its peer (or
@@ -24,10 +24,10 @@
 #include <nbdkit-plugin.h>
 
 #include "exports.h"
+#include "header.h"
 #include "human.h"
 #include "remember.h"
 #include "report.h"
-#include "swapheader.h"
 
 /* How long a new connection waits for those of a process that has ended. */
 #define GONE_WAIT_SECONDS 5
@@ -39,7 +39,8 @@ struct export
   struct conn *conns;
   bool listed;
   bool written;    /* by a client, since the export exists */
-  bool own_header; /* no client wrote to the pages that the header reserves */
+  bool own_header; /* the header is ours, see header.h */
+  uint64_t serial; /* of its entry in the registry, as far as this knows */
   bool claimed;
   struct peer holder; /* while claimed */
 };
@@ -60,21 +61,6 @@ unlock (pthread_mutex_t **mutex)
 #define LOCK_THIS_SCOPE()                                                      \
   __attribute__ ((cleanup (unlock))) pthread_mutex_t *locked = &lock;          \
   pthread_mutex_lock (locked)
-
-static uint64_t
-volume_pages (struct volume *volume)
-{
-  struct volume_stats stats;
-
-  volume_get_stats (volume, &stats);
-  return stats.blob_pages + stats.fill_pages + stats.lost_pages;
-}
-
-static bool
-volume_is_blank (struct volume *volume)
-{
-  return volume_pages (volume) == 0;
-}
 
 static struct export *
 find_locked (const char *name)
@@ -171,7 +157,10 @@ adopt_volume (struct volume *volume, void *opaque)
   struct human is, given;
   struct export *export;
 
-  if (volume_is_blank (volume) && !volume_is_lost (volume))
+  /* It had a new swap area made on it, and the server died just then. */
+  if (volume_is_lost (volume) && header_is_new (volume))
+    volume_forgive (volume);
+  if (header_pages (volume) == 0 && !volume_is_lost (volume))
     volume_delete (volume);
   else if (settings->nr_guests == 0) {
     export = append_locked (volume, false);
@@ -179,8 +168,7 @@ adopt_volume (struct volume *volume, void *opaque)
       nbdkit_error ("export '%s': %m", name);
       return -1;
     }
-    /* One page is the swap header that it got when it was opened. */
-    export->written = volume_pages (volume) > settings->swap_header;
+    export->written = !header_is_all (volume);
   }
   else if (guest == NULL)
     nbdkit_error ("warning: state= holds pages of '%s', which no guest= "
@@ -197,72 +185,44 @@ adopt_volume (struct volume *volume, void *opaque)
   return 0;
 }
 
-/* Makes a blank or lost export a swap area.  If there is no room, the export is
- * served as it is; a blank one gets its header when it is next opened. */
-static void
-write_header (struct export *export)
-{
-  const char *name = volume_name (export->volume);
-  uint8_t page[POOL_PAGE_SIZE];
-  int r;
-
-  swapheader_make (page, name, volume_size (export->volume));
-  r = volume_write (export->volume, page, sizeof page, 0);
-  if (r < 0)
-    report (REPORT_FULL,
-            "export '%s' has no swap header, the pool has no room for it "
-            "(%s): free some, then connect again",
-            name, strerror (-r));
-  else
-    export->own_header = true;
-}
-
-/* All its pages are lost, but for those that no guest can have swapped to.  A
- * swap header there is in any case, so that a guest can swap again. */
-static void
-lose (struct export *export, bool own_header)
+/* An export whose pages were in another pool. */
+static int
+recall_lost (struct export *export, const struct registry_entry *entry)
 {
   struct volume *volume = export->volume;
-  const uint64_t pages = volume_size (volume) / POOL_PAGE_SIZE;
 
-  volume_lose (volume, 0);
-  if (own_header)
-    for (uint64_t page = 0; page < pages;
-         page = swapheader_next (page + 1, pages))
-      volume_zero (volume, POOL_PAGE_SIZE, page * POOL_PAGE_SIZE);
-  export->own_header = false;
-  if (settings->swap_header)
-    write_header (export);
-  if (export->own_header) /* it is there: the kernel never discards it */
-    volume_lose (volume, POOL_PAGE_SIZE);
-  export->own_header = export->own_header && own_header;
+  if (!volume_is_lost (volume) && !header_is_all (volume)) {
+    nbdkit_error ("export '%s': state= holds pages of it, but the registry "
+                  "knows of pages in another pool, since %s: if these are the "
+                  "last, forget the others with vmswapctl reset --registry; "
+                  "if not, give the state= that has them",
+                  entry->name, entry->since);
+    return -1;
+  }
+  nbdkit_error ("warning: export '%s': the pages that it held since %s are "
+                "lost%s: reads of them fail, until a guest makes a new swap "
+                "area (mkswap) or discards it all",
+                entry->name, entry->since,
+                registry_is_this_boot (entry) ? ""
+                                              : " (the host was restarted)");
+  /* Lost in an earlier life of this pool: it stays what it is. */
+  if (!volume_is_lost (volume))
+    header_lose (volume,
+                 entry->own_header && entry->size == volume_size (volume),
+                 settings->swap_header);
+  return 0;
 }
 
-/* What becomes of an export that the registry knows.  One of another pool has
- * lost its pages, unless this pool has some: those are old then. */
+/* What becomes of an export that the registry knows. */
 static int
 recall (const struct registry_entry *entry, void *opaque)
 {
   struct export *export = find_locked (entry->name);
-  const bool here = remember_is_here (entry);
 
-  if (here && export == NULL && volume_find (pool, entry->name) == NULL)
-    remember_not (entry->name); /* it was empty, see adopt_volume */
-  if (here && export != NULL)
-    export->own_header =
-        entry->own_header && entry->size == volume_size (export->volume);
-  if (here)
+  if (remember_is_here (entry)) {
+    if (export == NULL && volume_find (pool, entry->name) == NULL)
+      remember_not (entry->name, 0); /* it was empty, see adopt_volume */
     return 0;
-
-  if (export != NULL && volume_pages (export->volume) != 0 &&
-      !volume_is_lost (export->volume)) {
-    nbdkit_error ("export '%s': state= holds pages of it, but the registry "
-                  "knows of later ones, since %s, in another pool: give the "
-                  "registry= that belongs to this state=, or, if those later "
-                  "pages are gone and nobody needs these, forget them with "
-                  "vmswapctl reset",
-                  entry->name, entry->since);
-    return -1;
   }
   if (export == NULL && settings->nr_guests != 0) {
     nbdkit_error ("warning: the pages of '%s' are lost, and no guest= lists "
@@ -272,26 +232,19 @@ recall (const struct registry_entry *entry, void *opaque)
   }
   if (export == NULL)
     export = add_locked (entry->name, entry->size, false);
-  if (export == NULL)
-    return -1;
-  nbdkit_error ("warning: export '%s': the pages that it held since %s are "
-                "lost%s: reads of them fail, until a guest makes a new swap "
-                "area (mkswap) or discards it all",
-                entry->name, entry->since,
-                registry_is_this_boot (entry) ? ""
-                                              : " (the host was restarted)");
-  lose (export,
-        entry->own_header && entry->size == volume_size (export->volume));
-  return 0;
+  return export == NULL ? -1 : recall_lost (export, entry);
 }
 
-/* Exports that were adopted are in the registry before anybody writes. */
+/* Exports that were adopted are in the registry before anybody writes.  Not so
+ * those that are lost: they have an entry, of the pool that had their pages
+ * last. */
 static int
 remember_adopted_locked (void)
 {
   for (struct export *e = exports; e != NULL; e = e->next)
-    if (!volume_is_blank (e->volume) && !volume_is_lost (e->volume) &&
-        remember_export (e->volume, e->own_header) != 0)
+    if (!volume_is_lost (e->volume) && !header_is_all (e->volume) &&
+        remember_export (e->volume, header_is_ours (e->volume), &e->serial) !=
+            0)
       return -1;
   return 0;
 }
@@ -365,6 +318,23 @@ get_locked (const char *name)
   return NULL;
 }
 
+/* Makes a blank export a swap area.  If there is no room, it is served as it
+ * is, and gets its header when it is next opened. */
+static void
+look_at_header (struct export *export)
+{
+  int r = 0;
+
+  if (settings->swap_header && header_pages (export->volume) == 0)
+    r = header_write (export->volume);
+  if (r < 0)
+    report (REPORT_FULL,
+            "export '%s' has no swap header, the pool has no room for it "
+            "(%s): free some, then connect again",
+            volume_name (export->volume), strerror (-r));
+  export->own_header = header_is_ours (export->volume);
+}
+
 static bool
 claimed_by_other (const struct export *export, const struct peer *peer)
 {
@@ -405,9 +375,8 @@ exports_open (const char *name)
     free (conn);
     return NULL;
   }
-  if (settings->swap_header && export->conns == NULL &&
-      volume_is_blank (export->volume))
-    write_header (export);
+  if (export->conns == NULL)
+    look_at_header (export);
   conn->export = export;
   conn->volume = export->volume;
   conn->next = export->conns;
@@ -433,32 +402,48 @@ release_locked (struct export *export)
   pthread_cond_broadcast (&released);
 }
 
-/* Would nobody notice if its pages were lost? */
+/* Takes the connection out of its export.  True: the export holds nothing, and
+ * its entry in the registry, *name and *serial, may go. */
 static bool
-nothing_to_miss (const struct export *export)
-{
-  return volume_pages (export->volume) <= export->own_header;
-}
-
-void
-exports_close (struct conn *conn)
+detach_locked (struct conn *conn, char name[VOLUME_NAME_MAX + 1],
+               uint64_t *serial)
 {
   struct export *export = conn->export;
   struct conn **link;
+  bool forget = false;
 
-  LOCK_THIS_SCOPE ();
   for (link = &export->conns; *link != conn; link = &(*link)->next)
     ;
   *link = conn->next;
-  free (conn);
   atomic_fetch_sub (&connections, 1);
   release_locked (export);
-  if (export->conns != NULL || volume_is_lost (export->volume))
-    return;
-  if (nothing_to_miss (export))
-    remember_not (volume_name (export->volume));
-  if (!export->listed && (!export->written || volume_is_blank (export->volume)))
+  if (export->conns != NULL)
+    return false;
+  strcpy (name, volume_name (export->volume));
+  *serial = export->serial;
+  forget = *serial != 0 && header_is_all (export->volume);
+  if (!export->listed && !volume_is_lost (export->volume) &&
+      (!export->written || header_pages (export->volume) == 0))
     remove_locked (export);
+  return forget;
+}
+
+/* The registry may wait for its disk, so the lock is not held then.  Whoever
+ * claims the export meanwhile gets an entry of another serial. */
+void
+exports_close (struct conn *conn)
+{
+  char name[VOLUME_NAME_MAX + 1];
+  uint64_t serial;
+  bool forget;
+
+  {
+    LOCK_THIS_SCOPE ();
+    forget = detach_locked (conn, name, &serial);
+  }
+  free (conn);
+  if (forget)
+    remember_not (name, serial);
 }
 
 /* -EPERM: another peer holds it. */
@@ -480,8 +465,21 @@ claim_locked (struct export *export, const struct peer *peer)
   return 0;
 }
 
-/* The registry waits for its disk, so the lock is not held then: the export
- * cannot go away under a connection. */
+/* Again, the lock is not held while the registry waits: the export cannot go
+ * away under a connection.  Of two that are here at once, the one that knows
+ * less about the header changes nothing in the registry. */
+static int
+note (struct export *export, bool own_header)
+{
+  uint64_t serial;
+  int r = remember_export (export->volume, own_header, &serial);
+
+  LOCK_THIS_SCOPE ();
+  if (r == 0 && serial > export->serial)
+    export->serial = serial;
+  return r;
+}
+
 int
 exports_claim (struct conn *conn)
 {
@@ -496,7 +494,7 @@ exports_claim (struct conn *conn)
     own_header = export->own_header;
   }
   if (r == 0)
-    r = remember_export (export->volume, own_header);
+    r = note (export, own_header);
   if (r < 0)
     return r;
   LOCK_THIS_SCOPE ();
@@ -507,7 +505,7 @@ exports_claim (struct conn *conn)
 }
 
 int
-exports_header_written (struct conn *conn)
+exports_note_header (struct conn *conn)
 {
   struct export *export = conn->export;
   int r;
@@ -516,7 +514,7 @@ exports_header_written (struct conn *conn)
     LOCK_THIS_SCOPE ();
     export->own_header = false;
   }
-  r = remember_export (export->volume, false);
+  r = note (export, false);
   if (r == 0)
     atomic_store (&conn->guarded, false);
   return r;

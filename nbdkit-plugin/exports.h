@@ -28,9 +28,6 @@
 #include "pool.h"
 #include "settings.h"
 
-/* Reads of a page that was lost with an earlier pool fail, see remember.h; a
- * client that makes a new swap area on the export does not want them back. */
-
 struct export;
 
 /* One connection: the handle that nbdkit carries. */
@@ -41,7 +38,7 @@ struct conn {
 
   atomic_bool claimed; /* its peer holds the export: writes need no lock */
   atomic_bool guarded; /* it has claimed, and the header was the server's own:
-                        * see exports_header_written */
+                        * see exports_note_header */
   atomic_int stalled;  /* writes that wait for room */
 
   /* Under the lock of the exports. */
@@ -66,10 +63,10 @@ extern void exports_close (struct conn *conn);
  * reported. */
 extern int exports_claim (struct conn *conn);
 
-/* Call it before a guarded connection writes to a page that the swap header
- * reserves: such a page is the client's from then on, and can be lost.  0 or
- * -EIO, which has been reported. */
-extern int exports_header_written (struct conn *conn);
+/* Before a guarded connection writes to a page that the swap header reserves:
+ * such a page is the guest's from then on, and can be lost.  0 or -EIO, which
+ * has been reported. */
+extern int exports_note_header (struct conn *conn);
 
 /* Is anybody connected?  Safe in a signal handler. */
 extern bool exports_in_use (void);

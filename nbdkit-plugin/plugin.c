@@ -6,6 +6,8 @@
  *     settings.c    parameters
  *     exports.c     names, connections, who may write
  *     serve.c       requests
+ *     header.c      swap headers, as they lie in volumes (swapheader.c: form)
+ *     remember.c    which exports hold pages, on a disk (registry.c: the file)
  *     describe.c    exports in words
  *     hostmem.c     memory locking
  *     stop.c        signals that end the server

@@ -44,6 +44,8 @@ struct registry {
   int dir; /* locked, unless it was opened to look */
   char boot[37];
   struct registry_entry entry[REGISTRY_ENTRIES];
+  uint64_t serial[REGISTRY_ENTRIES]; /* of its last registry_add */
+  uint64_t last_serial;
 };
 
 /* Where registry_open says why it fails. */
@@ -208,6 +210,17 @@ make_file (int dir)
   return err;
 }
 
+/* Is there an entry of that name before? */
+static bool
+is_double (const struct registry *registry, unsigned i)
+{
+  if (registry->entry[i].name[0] != '\0')
+    for (unsigned j = 0; j < i; ++j)
+      if (strcmp (registry->entry[j].name, registry->entry[i].name) == 0)
+        return true;
+  return false;
+}
+
 /* Reads all lines into the entries. */
 static int
 load (struct registry *registry, const struct reason *reason)
@@ -229,7 +242,8 @@ load (struct registry *registry, const struct reason *reason)
 
     if (n == -1)
       return refuse (reason, errno, "%s", strerror (errno));
-    if (n != LINE || !parse_line (line, &registry->entry[i]))
+    if (n != LINE || !parse_line (line, &registry->entry[i]) ||
+        is_double (registry, i))
       return refuse (reason, EUCLEAN,
                      "line %u is damaged: it may name a guest whose pages "
                      "are lost; if no guest has pages here, remove %s",
@@ -238,10 +252,24 @@ load (struct registry *registry, const struct reason *reason)
   return 0;
 }
 
+/* So that a folder just made is there after the host dies. */
+static void
+sync_parent (int dir)
+{
+  const int parent = openat (dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (parent >= 0) {
+    fsync (parent);
+    close (parent);
+  }
+}
+
 static int
 open_dir (const struct reason *reason, bool look, int *dir)
 {
-  if (!look && mkdir (reason->dir, 0700) == -1 && errno != EEXIST)
+  const bool made = !look && mkdir (reason->dir, 0700) == 0;
+
+  if (!look && !made && errno != EEXIST)
     return refuse (reason, errno,
                    "%s: make it a folder on a disk that the server may write",
                    strerror (errno));
@@ -250,6 +278,8 @@ open_dir (const struct reason *reason, bool look, int *dir)
     return refuse (reason, errno,
                    "%s: make it a folder on a disk that the server may write",
                    strerror (errno));
+  if (made)
+    sync_parent (*dir);
   if (!look && flock (*dir, LOCK_EX | LOCK_NB) == -1)
     return refuse (reason, errno == EWOULDBLOCK ? EBUSY : errno, "%s",
                    errno == EWOULDBLOCK
@@ -303,6 +333,9 @@ registry_open (const char *dir, bool look, char *text, size_t text_size,
   if (err == 0)
     err = open_file (registry, &reason, look);
   if (err == 0)
+    err = load (registry, &reason);
+  /* A server may be writing one of the lines. */
+  for (unsigned again = 0; again < 3 && look && err == -EUCLEAN; ++again)
     err = load (registry, &reason);
   if (err < 0) {
     registry_close (registry);
@@ -378,7 +411,8 @@ same (const struct registry_entry *a, const struct registry_entry *b)
 }
 
 int
-registry_add (struct registry *registry, const struct registry_entry *entry)
+registry_add (struct registry *registry, const struct registry_entry *entry,
+              uint64_t *serial)
 {
   struct registry_entry new = *entry;
   struct registry_entry *slot;
@@ -406,12 +440,17 @@ registry_add (struct registry *registry, const struct registry_entry *entry)
     if (err == 0)
       *slot = new;
   }
+  if (err == 0) {
+    registry->serial[slot - registry->entry] = ++registry->last_serial;
+    if (serial)
+      *serial = registry->last_serial;
+  }
   pthread_mutex_unlock (&registry->lock);
   return err;
 }
 
 int
-registry_remove (struct registry *registry, const char *name)
+registry_remove (struct registry *registry, const char *name, uint64_t serial)
 {
   static const struct registry_entry none;
   struct registry_entry *slot;
@@ -421,6 +460,8 @@ registry_remove (struct registry *registry, const char *name)
   slot = find_locked (registry, name);
   if (slot == NULL)
     err = -ENOENT;
+  else if (serial != 0 && registry->serial[slot - registry->entry] != serial)
+    err = -ESTALE;
   else {
     err = write_line_locked (registry, slot, &none);
     if (err == 0)

@@ -57,14 +57,16 @@ extern int registry_each (struct registry *registry,
 /* The entry of that name is this from now on; it is on the disk when this
  * returns.  Does nothing if it is this already.  An own_header that was lost in
  * this pool stays so until the entry is removed.  boot and since are filled
- * in.  -ENOSPC: there are REGISTRY_ENTRIES others; else the errors of pwrite
- * and fdatasync. */
+ * in.  *serial (may be NULL) tells this call from later ones.  -ENOSPC: there
+ * are REGISTRY_ENTRIES others; else the errors of pwrite and fdatasync. */
 extern int registry_add (struct registry *registry,
-                         const struct registry_entry *entry);
+                         const struct registry_entry *entry, uint64_t *serial);
 
 /* Removes the entry, soon: if the host dies before, a registry with an entry
- * too many is safe. */
-extern int registry_remove (struct registry *registry, const char *name);
+ * too many is safe.  -ESTALE: it was added again since serial (0: never mind).
+ * -ENOENT: there is none. */
+extern int registry_remove (struct registry *registry, const char *name,
+                            uint64_t serial);
 
 /* Was it written since the host booted? */
 extern bool registry_is_this_boot (const struct registry_entry *entry);

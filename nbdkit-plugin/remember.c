@@ -63,7 +63,7 @@ remember_is_here (const struct registry_entry *entry)
 }
 
 int
-remember_export (struct volume *volume, bool own_header)
+remember_export (struct volume *volume, bool own_header, uint64_t *serial)
 {
   struct registry_entry entry = {
     .size = volume_size (volume),
@@ -72,10 +72,11 @@ remember_export (struct volume *volume, bool own_header)
   };
   int err;
 
+  *serial = 0;
   if (registry == NULL)
     return 0;
   strcpy (entry.name, volume_name (volume));
-  err = registry_add (registry, &entry);
+  err = registry_add (registry, &entry, serial);
   if (err == 0)
     return 0;
   report (REPORT_REGISTRY,
@@ -86,8 +87,8 @@ remember_export (struct volume *volume, bool own_header)
 }
 
 void
-remember_not (const char *name)
+remember_not (const char *name, uint64_t serial)
 {
   if (registry != NULL)
-    registry_remove (registry, name);
+    registry_remove (registry, name, serial);
 }

@@ -27,10 +27,13 @@ extern int remember_each (int (*fn) (const struct registry_entry *entry,
 /* Is the entry one of this pool? */
 extern bool remember_is_here (const struct registry_entry *entry);
 
-/* Notes, durably, that the export may hold pages.  0 or -EIO. */
-extern int remember_export (struct volume *volume, bool own_header);
+/* Notes, durably, that the export may hold pages.  *serial tells this entry
+ * from later ones of its name; 0: there is no registry.  0 or -EIO. */
+extern int remember_export (struct volume *volume, bool own_header,
+                            uint64_t *serial);
 
-/* It holds none, or nobody wants them. */
-extern void remember_not (const char *name);
+/* It holds none; nothing happens if its entry is a later one than serial (0:
+ * whichever it is). */
+extern void remember_not (const char *name, uint64_t serial);
 
 #endif /* VMSWAP_REMEMBER_H */

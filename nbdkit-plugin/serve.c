@@ -2,7 +2,8 @@
 /* Requests of one connection, on the pool.
  *
  * Nothing here allocates, and only the first change of a connection locks, to
- * claim its export.  What a request that changes data does:
+ * claim its export, and the first to the pages of the swap header.  What a
+ * request that changes data does:
  *
  *     claim the export (once per connection)
  *     try --> done
@@ -21,6 +22,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "header.h"
 #include "human.h"
 #include "report.h"
 #include "serve.h"
@@ -62,8 +64,8 @@ fail (const struct conn *conn, int err, const char *what, uint64_t offset)
   case EIO:
     if (volume_is_lost (conn->volume))
       report (REPORT_LOST,
-              "export '%s': cannot %s at offset %" PRIu64 ": what was there "
-              "is lost with an earlier server: see vmswapctl(8), reset",
+              "export '%s': cannot %s at offset %" PRIu64 ": a page there is "
+              "lost, with an earlier server or because it failed its check",
               name, what, offset);
     else
       report (REPORT_DAMAGED,
@@ -137,7 +139,7 @@ admit (struct conn *conn, const struct request *request)
   int r = claim (conn);
 
   if (r == 0 && touches_header (conn, request))
-    r = exports_header_written (conn);
+    r = exports_note_header (conn);
   return r;
 }
 
@@ -159,30 +161,14 @@ change (struct conn *conn, const struct request *request)
   return 0;
 }
 
-/* The UUID in page 0, whether it is a swap header or (a hibernated guest's) not
- * at the moment; zeroes if it cannot be read. */
-static bool
-read_uuid (struct volume *volume, uint8_t uuid[16])
-{
-  uint8_t page[POOL_PAGE_SIZE];
-
-  if (volume_read (volume, page, sizeof page, 0) < 0)
-    memset (page, 0, sizeof page);
-  return swapheader_uuid (page, uuid);
-}
-
 /* A write to page 0 of an export that has lost pages.  A guest that makes a new
- * swap area, of another UUID, does not want the old pages back. */
+ * swap area does not want the old pages back. */
 static int
 change_lost (struct conn *conn, const struct request *request)
 {
-  uint8_t before[16], after[16];
-  int r;
+  int r = change (conn, request);
 
-  read_uuid (conn->volume, before);
-  r = change (conn, request);
-  if (r == 0 && read_uuid (conn->volume, after) &&
-      memcmp (before, after, sizeof before) != 0) {
+  if (r == 0 && header_is_new (conn->volume)) {
     volume_forgive (conn->volume);
     nbdkit_debug ("export '%s' is a new swap area: nothing is lost any more",
                   volume_name (conn->volume));

@@ -4,9 +4,10 @@
  *        0  1024 bytes for a boot loader     zero
  *     1024  version                          le32, 1
  *     1028  last page                        le32, size / 4096 - 1
- *     1032  number of bad pages              le32, 0
+ *     1032  number of bad pages              le32
  *     1036  UUID                             16 bytes
  *     1052  label                            16 bytes, "vmswap"
+ *     1536  bad pages                        le32 each
  *     4086  signature                        "SWAPSPACE2"
  *
  * The UUID has the form of a name-based one (RFC 4122, version 5) with a

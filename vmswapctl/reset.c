@@ -122,7 +122,7 @@ drop_line (struct reset *reset, int *err)
 {
   if (!reset->lines || !registry_each (reset->lines, is_name, reset))
     return false;
-  *err = registry_remove (reset->lines, reset->name);
+  *err = registry_remove (reset->lines, reset->name, 0);
   if (*err)
     complain ("the registry cannot be written: %s: nothing was done",
               strerror (-*err));

@@ -8,6 +8,7 @@
 
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -313,9 +314,28 @@ table_names (const struct device *device, const char *path)
   return found;
 }
 
+/* Device mapper, md and their like name it under holders/. */
+static bool
+has_holder (const struct device *device)
+{
+  char path[64];
+  struct dirent *entry;
+  bool found = false;
+  DIR *holders;
+
+  snprintf (path, sizeof path, "/sys/block/%s/holders", device->name);
+  holders = opendir (path);
+  if (holders == NULL)
+    return false;
+  while (!found && (entry = readdir (holders)) != NULL)
+    found = entry->d_name[0] != '.';
+  closedir (holders);
+  return found;
+}
+
 bool
 device_in_use (const struct device *device)
 {
   return table_names (device, "/proc/swaps") ||
-         table_names (device, "/proc/mounts");
+         table_names (device, "/proc/mounts") || has_holder (device);
 }

@@ -51,7 +51,7 @@ add (const char *name, uint64_t pool, bool own_header)
                                   .own_header = own_header };
 
   snprintf (entry.name, sizeof entry.name, "%s", name);
-  return registry_add (registry, &entry);
+  return registry_add (registry, &entry, NULL);
 }
 
 /* The entry of a name; its name is "" if there is none. */
@@ -92,10 +92,24 @@ test_header (void)
   CHECK (!look_for ("a").found.own_header); /* not forgotten in this pool */
   CHECK (add ("a", 2, true) == 0);
   CHECK (look_for ("a").found.own_header);
-  CHECK (registry_remove (registry, "a") == 0);
-  CHECK (registry_remove (registry, "a") == -ENOENT);
+  CHECK (registry_remove (registry, "a", 0) == 0);
+  CHECK (registry_remove (registry, "a", 0) == -ENOENT);
   reopen ();
   CHECK (look_for ("a").count == 0);
+}
+
+static void
+test_serial (void)
+{
+  struct registry_entry entry = { .name = "s", .size = 4096, .pool = 1 };
+  uint64_t first, second;
+
+  CHECK (registry_add (registry, &entry, &first) == 0);
+  CHECK (registry_add (registry, &entry, &second) == 0);
+  CHECK (registry_remove (registry, "s", first) == -ESTALE);
+  CHECK (look_for ("s").found.size == 4096);
+  CHECK (registry_remove (registry, "s", second) == 0);
+  CHECK (look_for ("s").count == 0);
 }
 
 static void *
@@ -109,7 +123,7 @@ add_and_remove (void *opaque)
     CHECK (add (name, i, true) == 0);
     CHECK (add (name, i, i % 2) == 0);
     if (i % 4 == 3)
-      CHECK (registry_remove (registry, name) == 0);
+      CHECK (registry_remove (registry, name, 0) == 0);
   }
   return NULL;
 }
@@ -146,7 +160,7 @@ test_full (void)
   }
   CHECK (add ("one too many", 7, false) == -ENOSPC);
   CHECK (add ("more 1000", 8, false) == 0);
-  CHECK (registry_remove (registry, "more 500") == 0);
+  CHECK (registry_remove (registry, "more 500", 0) == 0);
   CHECK (add ("one too many", 7, false) == 0);
   reopen ();
   CHECK (look_for ("one too many").count == REGISTRY_ENTRIES);
@@ -164,6 +178,7 @@ main (void)
   CHECK (mkdtemp (dir) != NULL);
   reopen ();
   test_header ();
+  test_serial ();
   test_threads ();
   test_full ();
   registry_close (registry);
