@@ -47,17 +47,14 @@ damaged (struct adoption *adoption, const char *what)
   return -EUCLEAN;
 }
 
-/* Counts a frame of the page table; the first walk also marks it taken. */
+/* Counts a frame of the page table; the first walk also marks it taken.  One
+ * beyond the end of a volume that has shrunk is empty, and goes in time. */
 static int
-meet_frame (struct adoption *adoption, uint32_t frame, uint64_t first_page)
+meet_frame (struct adoption *adoption, uint32_t frame)
 {
-  if (adoption->volume == NULL) {
-    if (!frame_adopt (&adoption->pool->frames, frame))
-      return damaged (adoption, "its page table names a frame that is not "
-                                "there, or that is another's");
-    if (first_page >= adoption->end)
-      return damaged (adoption, "its page table goes beyond its size");
-  }
+  if (adoption->volume == NULL && !frame_adopt (&adoption->pool->frames, frame))
+    return damaged (adoption, "its page table names a frame that is not "
+                              "there, or that is another's");
   adoption->frames++;
   return 0;
 }
@@ -111,7 +108,7 @@ walk_leaf (struct adoption *adoption, uint32_t frame, uint64_t page,
            unsigned *n)
 {
   uint64_t *words;
-  int err = meet_frame (adoption, frame, page);
+  int err = meet_frame (adoption, frame);
 
   *n = 0;
   if (err)
@@ -150,7 +147,7 @@ walk_directory (struct adoption *adoption, uint32_t frame, uint64_t page)
 {
   uint32_t *entries;
   unsigned leaves = 0, words;
-  int err = meet_frame (adoption, frame, page);
+  int err = meet_frame (adoption, frame);
 
   if (err)
     return err;
@@ -178,7 +175,7 @@ walk_root (struct adoption *adoption, uint32_t frame, uint64_t page)
   const uint64_t pages =
       (uint64_t) VMSWAP_LEAF_WORDS * VMSWAP_DIRECTORY_ENTRIES;
   const uint32_t *entries;
-  int err = meet_frame (adoption, frame, page);
+  int err = meet_frame (adoption, frame);
 
   if (err)
     return err;
@@ -221,9 +218,6 @@ inspect (struct adoption *adoption)
       !volume_name_is_good (image->name) || image->size == 0 ||
       image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
     return damaged (adoption, "its name or size makes no sense");
-  if (image->lost_first < image->lost_end &&
-      image->lost_end > image->size / POOL_PAGE_SIZE)
-    return damaged (adoption, "what it lost goes beyond its size");
   err = walk_volume (adoption);
   adoption->blob_bytes += adoption->tally.blob_bytes;
   return err;
@@ -240,6 +234,7 @@ take_over (struct adoption *adoption, unsigned id)
   err = volume_attach (adoption->pool, id, &adoption->volume);
   if (err)
     return err;
+  loss_adopt (adoption->volume);
   err = walk_volume (adoption);
   atomic_store (&adoption->volume->frames, adoption->frames);
   tally_apply (adoption->volume, &adoption->tally, 0);

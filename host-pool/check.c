@@ -154,18 +154,6 @@ check_volume_counts (struct check *check, struct volume *volume,
 }
 
 static int
-check_loss (struct check *check, struct volume *volume)
-{
-  const struct vmswap_image_volume *image = volume->image;
-  const uint64_t pages = volume->size / POOL_PAGE_SIZE;
-
-  if (image->lost_first < image->lost_end && image->lost_end > pages)
-    return broken (check, "%s: what it lost goes beyond its size",
-                   volume_name (volume));
-  return 0;
-}
-
-static int
 check_directories (struct check *check, struct volume *volume)
 {
   uint32_t wrong = table_miscounted_locked (volume);
@@ -192,8 +180,6 @@ check_volume (struct check *check, struct volume *volume)
   }
   check->frames += atomic_load (&volume->frames);
   err = check_directories (check, volume);
-  if (!err)
-    err = check_loss (check, volume);
   if (err)
     return err;
   return check_volume_counts (check, volume, &before);

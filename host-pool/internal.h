@@ -164,6 +164,12 @@ extern bool loss_covers (const struct volume *volume, uint64_t page);
 extern bool loss_overlap (const struct volume *volume, uint64_t *first,
                           uint64_t *end);
 
+/* The process may have died while the size changed. */
+extern void loss_adopt (struct volume *volume);
+
+/* Pages from the end of what is lost up to this one are lost, too. */
+extern void loss_grow (struct volume *volume, uint64_t end);
+
 /* The pages were dropped on purpose. */
 extern void loss_shrink (struct volume *volume, uint64_t first, uint64_t end);
 

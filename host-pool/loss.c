@@ -5,9 +5,10 @@
  * Owns lost_first and lost_end of the image's entry: between them, a page
  * whose word is empty is lost.
  *
- * Invariant: the range only shrinks while the volume is in use.  So a page
- * that was found not to be lost stays so, and one that was found lost may at
- * worst get a fill word of zeroes that it no longer needs.
+ * Invariants: the range ends with the volume, but while its size changes or a
+ * dead process left it so; and it only shrinks while the volume is in use.  So
+ * a page that was found not to be lost stays so, and one that was found lost
+ * may at worst get a fill word of zeroes that it no longer needs.
  *
  * No lock: each end is one word, moved by compare and exchange. */
 
@@ -70,6 +71,21 @@ loss_shrink (struct volume *volume, uint64_t first, uint64_t end)
     move (&image->lost_first, lost_first, end < lost_end ? end : lost_end);
   else if (end >= lost_end && first < lost_end)
     move (&image->lost_end, lost_end, first);
+}
+
+void
+loss_adopt (struct volume *volume)
+{
+  const uint64_t pages = volume->size / POOL_PAGE_SIZE;
+
+  if (load (&volume->image->lost_end) > pages)
+    __atomic_store_n (&volume->image->lost_end, pages, __ATOMIC_RELEASE);
+}
+
+void
+loss_grow (struct volume *volume, uint64_t end)
+{
+  __atomic_store_n (&volume->image->lost_end, end, __ATOMIC_RELEASE);
 }
 
 /* lost_end last: until then the range is empty. */

@@ -186,7 +186,8 @@ extern bool volume_is_lost (const struct volume *volume);
 /* Lost pages read as zero from now on: their owner does not want them back. */
 extern void volume_forgive (struct volume *volume);
 
-/* Changes the size of a volume that nobody uses.  -EBUSY: pages beyond the new
+/* Changes the size of a volume that nobody uses.  What is added to one that is
+ * lost is lost, too.  -EBUSY: pages beyond the new
  * size hold data.  -EINVAL: bad size. */
 extern int volume_resize (struct volume *volume, uint64_t size);
 

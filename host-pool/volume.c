@@ -186,6 +186,9 @@ volume_resize (struct volume *volume, uint64_t size)
     return err;
   if (!volume_is_lost (volume))
     volume_forgive (volume); /* an empty range may lie beyond the new size */
+  else if (size > volume->size)
+    /* It may have been larger once, before it was lost. */
+    loss_grow (volume, size / POOL_PAGE_SIZE);
   __atomic_store_n (&volume->image->size, size, __ATOMIC_RELEASE);
   volume->size = size;
   return 0;

@@ -122,6 +122,17 @@ stop_nbdkit
 serve guest=web1,size=32M
 web1 'assert h.pread (4096, 8 << 20) == data'
 
+# Lost, shrunk, and grown again: it was as large as that before.
+fresh
+crash
+serve guest=web1,size=64M
+web1 'h.pwrite (data, 60 << 20)'
+lose guest=web1,size=32M
+web1 'h.pwrite (data, 8 << 20)'
+stop_nbdkit
+serve guest=web1,size=64M
+web1 'assert lost (60 << 20) and h.pread (4096, 8 << 20) == data'
+
 # A life without the registry: the server does not guess which pages are the
 # last.
 lose guest=web1,size=32M

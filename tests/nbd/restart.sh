@@ -71,6 +71,25 @@ stop_nbdkit
 start_nbdkit pool=64M "state=$state" guest=web1,size=16M
 stop_nbdkit
 
+# Or shrink, and what it never used then does no harm to anybody.
+start_nbdkit pool=64M "state=$state" guest=web1,size=16M guest=big,size=3T
+nbdsh -u "$(export_uri big)" -c 'h.pwrite (b"b" * 4096, 5 << 38)
+h.pwrite (b"b" * 4096, 7 << 30)
+h.trim (4096, 5 << 38)
+h.trim (4096, 7 << 30)
+h.pwrite (b"b" * 4096, 1 << 20)'
+kill -9 "$nbdkit_pid"
+wait "$nbdkit_pid" 2>/dev/null || :
+start_nbdkit pool=64M "state=$state" guest=web1,size=16M guest=big,size=1G
+kill -9 "$nbdkit_pid"
+wait "$nbdkit_pid" 2>/dev/null || :
+start_nbdkit pool=64M "state=$state" guest=web1,size=16M guest=big,size=1G
+nbdsh -u "$(export_uri big)" -c 'assert h.pread (4096, 1 << 20) == b"b" * 4096
+h.trim (1 << 30, 0)'
+nbdcopy "$(export_uri web1)" "$dir/back"
+cmp "$dir/image" "$dir/back" || fail "after another guest shrank"
+stop_nbdkit
+
 # What cannot be.
 refused 'give the size it has, or a larger one' pool=64M "state=$state" \
     guest=web1,size=8M
@@ -118,7 +137,8 @@ cp --sparse=always "$good" "$state/pool.vmswap"
 printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8211 conv=notrunc 2>/dev/null
 damaged 'entry 0 of its volumes: its page table names a frame'
 cp --sparse=always "$good" "$state/pool.vmswap"
-printf '\377' | dd of="$state/pool.vmswap" bs=1 seek=8212 conv=notrunc 2>/dev/null
+printf '\000\020\000\000' \
+    | dd of="$state/pool.vmswap" bs=1 seek=8200 conv=notrunc 2>/dev/null
 damaged 'entry 0 of its volumes: its page table goes beyond its size'
 echo "this is no image" >"$state/pool.vmswap"
 damaged 'its superblock is damaged'
