@@ -127,9 +127,11 @@ vmswap_get_ready (void)
     if (reason[0] != '\0')
       nbdkit_error ("%s", reason);
     else
-      nbdkit_error ("cannot make a pool of %s: %s: give a smaller pool=, or "
-                    "raise the memory limits of the server",
-                    human_size (&size, settings.pool), strerror (-r));
+      nbdkit_error ("cannot make a pool of %s: %s: give a smaller pool=, raise "
+                    "the memory limits of the server%s",
+                    human_size (&size, settings.pool), strerror (-r),
+                    settings.state ? ", or free room on the tmpfs of state="
+                                   : "");
     return -1;
   }
   if (pool_was_adopted (pool))
