@@ -129,6 +129,23 @@ volume_read (struct volume *volume, void *buf, size_t length, uint64_t offset)
   return err;
 }
 
+int
+volume_peek (struct volume *volume, void *buf, uint64_t offset)
+{
+  struct workers *workers = &volume->pool->workers;
+  const uint64_t page = offset / POOL_PAGE_SIZE;
+  struct tally ignored = { 0 };
+  struct worker *worker;
+  int err;
+
+  if (outside (volume, POOL_PAGE_SIZE, offset) || offset % POOL_PAGE_SIZE)
+    return -EINVAL;
+  worker = worker_get (workers);
+  err = read_pages (volume, worker, &ignored, page, page + 1, buf);
+  worker_put (workers, worker);
+  return err;
+}
+
 /* Whole pages of zeroes are dropped, unless that would make them lost. */
 static int
 zero_pages (struct volume *volume, struct tally *tally, uint64_t first,

@@ -218,6 +218,9 @@ extern int volume_zero (struct volume *volume, uint64_t length,
 extern int volume_trim (struct volume *volume, uint64_t length,
                         uint64_t offset);
 
+/* Reads one whole page without being counted: the server's own look. */
+extern int volume_peek (struct volume *volume, void *buf, uint64_t offset);
+
 /* Which parts of a range hold data.  fn is called in order of offset, without
  * any lock held; neighbours differ in kind; the last call ends at
  * offset + length.  fn returns 0 to go on; else the walk ends with that. */

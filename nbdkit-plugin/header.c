@@ -35,8 +35,7 @@ page_is (struct volume *volume, uint64_t page,
 {
   uint8_t found[POOL_PAGE_SIZE];
 
-  return volume_read (volume, found, sizeof found, page * POOL_PAGE_SIZE) ==
-             0 &&
+  return volume_peek (volume, found, page * POOL_PAGE_SIZE) == 0 &&
          memcmp (found, expected, sizeof found) == 0;
 }
 
@@ -75,8 +74,7 @@ header_is_new (struct volume *volume)
 
   make (volume, page);
   swapheader_uuid (page, our_uuid);
-  return volume_read (volume, page, sizeof page, 0) == 0 &&
-         swapheader_uuid (page, uuid) &&
+  return volume_peek (volume, page, 0) == 0 && swapheader_uuid (page, uuid) &&
          memcmp (uuid, our_uuid, sizeof uuid) != 0;
 }
 
