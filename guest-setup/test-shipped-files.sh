@@ -13,20 +13,9 @@ PATH=$PATH:/usr/sbin:/sbin
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vmswap-files-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' HUP INT TERM
-done=0
 
 fail () { echo "FAIL: $*"; exit 1; }
-
-have ()
-{
-  if command -v "$1" >/dev/null 2>&1; then
-    done=$((done + 1))
-    return 0
-  fi
-  if [ "${CI:-}" = true ]; then fail "$1 is not installed"; fi
-  echo "not checked: $2 ($1 is not installed)"
-  return 1
-}
+. "$srcdir/../tests/tools.sh"
 
 check_pod ()
 {

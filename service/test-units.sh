@@ -17,20 +17,9 @@ exposure=6
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vmswap-units-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' HUP INT TERM
-done=0
 
 fail () { echo "FAIL: $*"; exit 1; }
-
-have ()
-{
-  if command -v "$1" >/dev/null 2>&1; then
-    done=$((done + 1))
-    return 0
-  fi
-  if [ "${CI:-}" = true ]; then fail "$1 is not installed"; fi
-  echo "not checked: $2 ($1 is not installed)"
-  return 1
-}
+. "$srcdir/../tests/tools.sh"
 
 unit=$builddir/vmswap.service
 ! grep -E '@[a-z_]+@' "$unit" || fail "the unit holds a name that was not replaced"

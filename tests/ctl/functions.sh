@@ -14,6 +14,8 @@ export LC_ALL
 ctl=$VMSWAPCTL
 tool=$IMAGE_TOOL
 
+. "${srcdir:-.}/../tools.sh"
+
 dir=$(mktemp -d /dev/shm/vmswap-ctl.XXXXXX)
 pids= # of processes in the background
 
@@ -38,18 +40,6 @@ fail ()
         [ ! -s "$file" ] || { echo "--- ${file##*/}"; cat "$file"; } >&2
     done
     exit 1
-}
-
-# poll SECONDS COMMAND...: tries the command until it succeeds.
-poll ()
-{
-    tries=$(($1 * 20))
-    shift
-    until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.05
-    done
 }
 
 # is_ready FILE: has the tool whose output goes there said so?

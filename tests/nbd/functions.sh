@@ -21,6 +21,7 @@ export LC_ALL
 plugin=$VMSWAP_PLUGIN
 nbdkit=${NBDKIT:-nbdkit}
 srcdir=${srcdir:-.}
+. "$srcdir/../tools.sh"
 
 # Freed and fresh memory with a pattern, so that its use is noticed.
 MALLOC_PERTURB_=${MALLOC_PERTURB_:-$(($$ % 255 + 1))}
@@ -77,18 +78,6 @@ requires_nbdsh ()
     requires nbdsh -c 'print (h.get_version ())'
 }
 
-# poll SECONDS COMMAND...: tries the command until it succeeds.
-poll ()
-{
-    tries=$(($1 * 20))
-    shift
-    until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.05
-    done
-}
-
 is_gone ()
 {
     ! kill -0 "$1" 2>/dev/null
@@ -129,6 +118,13 @@ stop_nbdkit ()
     status=0
     wait "$nbdkit_pid" || status=$?
     [ "$status" -eq 0 ] || fail "nbdkit ended with status $status"
+}
+
+# crash_nbdkit: kills it, and it is gone.
+crash_nbdkit ()
+{
+    kill -9 "$nbdkit_pid"
+    wait "$nbdkit_pid" 2>/dev/null || :
 }
 
 # export_uri NAME

@@ -8,44 +8,17 @@ TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
 requires_nbdsh
 
-reg=$dir/registry.d
-state=$dir/state
-mkdir "$state"
-
-serve () { start_nbdkit pool=64M "registry=$reg" "state=$state" "$@"; }
-
-crash ()
-{
-    kill -9 "$nbdkit_pid"
-    wait "$nbdkit_pid" 2>/dev/null || :
-}
+. "${srcdir:-.}/lost.sh"
 
 # The server dies, and with it the pool; ARG...: of the next one.
 lose ()
 {
-    crash
+    crash_nbdkit
     rm "$state/pool.vmswap"
     serve "$@"
 }
 
 fresh () { rm -rf "$reg" "$state/pool.vmswap"; }
-
-web1 ()
-{
-    nbdsh -u "$(export_uri web1)" -c '
-def lost (offset, length = 4096):
-    try:
-        h.pread (length, offset)
-    except nbd.Error as e:
-        assert e.errno == "EIO", e
-        return True
-    return False
-zero = bytes (4096)
-data = b"DATA" * 1024
-' -c "$1"
-}
-
-entry () { grep '^live .* name="web1" *$' "$reg/registry" || :; }
 
 # First writes of many connections at once, one of them to a reserved page.
 for parallel in no yes; do
@@ -71,7 +44,7 @@ PY
         entry | grep -q header=guest || fail "parallel=$parallel: $(entry)"
         lose size=64M
         web1 'assert lost (4096), "what a client wrote reads as something else"'
-        crash
+        crash_nbdkit
     done
 done
 
@@ -86,7 +59,7 @@ web1 'assert lost (8 << 20)'
 
 # Page 0 of a lost export is trimmed; the guest had owned what was reserved.
 fresh
-crash
+crash_nbdkit
 serve size=64M
 web1 'h.pwrite (data, 4096)'
 lose size=64M
@@ -98,7 +71,7 @@ web1 'assert lost (4096)'
 
 # An export that was only looked at, through a restart and a resize.
 fresh
-crash
+crash_nbdkit
 serve guest=web1,size=64M
 web1 'h.pread (4096, 0)'
 stop_nbdkit
@@ -124,7 +97,7 @@ web1 'assert h.pread (4096, 8 << 20) == data'
 
 # Lost, shrunk, and grown again: it was as large as that before.
 fresh
-crash
+crash_nbdkit
 serve guest=web1,size=64M
 web1 'h.pwrite (data, 60 << 20)'
 lose guest=web1,size=32M

@@ -8,66 +8,30 @@ TMPDIR=/dev/shm
 requires_nbdsh
 requires blkid --version
 
-reg=$dir/registry.d
-state=$dir/state
-mkdir "$state"
-
-# serve ARG...: a server of web1 on the state and the registry.
-serve ()
-{
-    start_nbdkit pool=64M size=64M "registry=$reg" "state=$state" "$@"
-}
-
-# The line of an export, or nothing.
-entry ()
-{
-    grep "^live .* name=\"$1\" *\$" "$reg/registry" || :
-}
-
-crash ()
-{
-    kill -9 "$nbdkit_pid"
-    wait "$nbdkit_pid" 2>/dev/null || :
-}
-
-# web1 COMMANDS: Python, connected to web1.
-web1 ()
-{
-    nbdsh -u "$(export_uri web1)" -c '
-import errno
-def lost (offset, length = 4096):
-    try:
-        h.pread (length, offset)
-    except nbd.Error as e:
-        assert e.errno == "EIO", e
-        return True
-    return False
-zero = bytes (4096)
-' -c "$1"
-}
+. "${srcdir:-.}/lost.sh"
 
 # --- An entry comes with the first write, and not before.
 
-serve
+serve size=64M
 web1 'h.pread (4096, 0)'
-[ -z "$(entry web1)" ] || fail "an entry for a read"
+[ -z "$(entry)" ] || fail "an entry for a read"
 [ "$(stat -c %a "$reg")" = 700 ] || fail "others can read the folder"
 [ "$(stat -c %s "$reg/registry")" = 524800 ] || fail "its size"
 web1 'h.pwrite (b"x" * 4096, 8 << 20)'
-entry web1 | grep -q ' size=67108864 .* header=server ' || fail "$(entry web1)"
-crash
+entry | grep -q ' size=67108864 .* header=server ' || fail "$(entry)"
+crash_nbdkit
 
 # Pages that are there are not lost.
-serve
+serve size=64M
 [ "$(errors_in_log lost)" = 0 ] || fail "lost after a crash"
 web1 'assert h.pread (4096, 8 << 20) == b"x" * 4096
 assert h.pread (4096, 9 << 20) == zero'
-crash
+crash_nbdkit
 
 # --- The state is gone.
 
 rm "$state/pool.vmswap"
-serve
+serve size=64M
 [ "$(errors_in_log "warning: export 'web1': the pages that it held")" = 1 ] \
     || fail "no warning"
 nbdinfo --list "nbd+unix:///?socket=$dir/sock" \
@@ -116,10 +80,10 @@ for call in (lambda: h.pwrite (b"z" * 512, 20 << 20),
     except nbd.Error as e:
         assert e.errno == "EIO", e
 h.trim (4096, 30 << 20)'
-crash
+crash_nbdkit
 
 # The next server on the same state knows as much as this one did.
-serve
+serve size=64M
 web1 'assert h.pread (8192, 16 << 20) == b"y" * 8192
 assert h.pread (8192, 17 << 20) == bytes (8192)
 assert lost (8 << 20) and lost (20 << 20)'
@@ -127,7 +91,7 @@ stop_nbdkit
 
 # And when that is gone, too, so is the rest.
 rm "$state/pool.vmswap"
-serve
+serve size=64M
 web1 'assert lost (16 << 20) and lost (8 << 20)'
 
 # --- The ways out.  mkswap:
@@ -147,13 +111,13 @@ header 01234567-89ab-cdef-0123-456789abcdef
 web1 'h.pwrite (open ("'"$dir/new"'", "rb").read (4096), 0)
 assert h.pread (4096, 8 << 20) == zero, "a new swap area is not lost"
 h.pwrite (b"m" * 4096, 8 << 20)'
-entry web1 | grep -q ' header=guest ' || fail "the header is the guest's now"
-crash
+entry | grep -q ' header=guest ' || fail "the header is the guest's now"
+crash_nbdkit
 
 # A guest's own header names no bad pages: all of it is lost, and a fresh
 # header is there.
 rm "$state/pool.vmswap"
-serve
+serve size=64M
 web1 'assert lost (4096) and lost (8 << 20) and lost (h.get_size () - 4096)
 assert h.pread (4096, 0)[4086:] == b"SWAPSPACE2"'
 
@@ -167,21 +131,21 @@ assert lost (60 << 20)
 h.trim (h.get_size () - (60 << 20), 60 << 20)
 assert h.pread (4096, 60 << 20) == zero
 h.trim (4096, 0)'
-[ -z "$(entry web1)" ] || fail "the entry of an empty export stays"
+[ -z "$(entry)" ] || fail "the entry of an empty export stays"
 stop_nbdkit
 rm "$state/pool.vmswap"
-serve
+serve size=64M
 [ "$(errors_in_log lost)" = 0 ] || fail "an empty export was lost"
 web1 'assert h.pread (4096, 8 << 20) == zero'
 stop_nbdkit
 
 # --- An older pool comes back: it is not what the guest wrote last.
 
-serve
+serve size=64M
 web1 'h.pwrite (b"old" + bytes (4093), 8 << 20)'
 stop_nbdkit
 mv "$state/pool.vmswap" "$state/old"
-serve
+serve size=64M
 web1 'h.pwrite (b"new" + bytes (4093), 8 << 20)'
 stop_nbdkit
 mv "$state/old" "$state/pool.vmswap"

@@ -37,8 +37,7 @@ stop_nbdkit
 start_nbdkit pool=64M size=16M "state=$state"
 nbdcopy "$(export_uri web1)" "$dir/back"
 cmp "$dir/image" "$dir/back" || fail "after a clean stop"
-kill -9 "$nbdkit_pid"
-wait "$nbdkit_pid" 2>/dev/null || :
+crash_nbdkit
 
 # Other guests beside it, and another compressor.
 start_nbdkit pool=128M "state=$state" compressor=none guest=web1,size=16M \
@@ -46,8 +45,7 @@ start_nbdkit pool=128M "state=$state" compressor=none guest=web1,size=16M \
 nbdcopy "$(export_uri web1)" "$dir/back"
 cmp "$dir/image" "$dir/back" || fail "after kill -9"
 nbdcopy "$dir/image" "$(export_uri web2)"
-kill -9 "$nbdkit_pid"
-wait "$nbdkit_pid" 2>/dev/null || :
+crash_nbdkit
 
 # A guest that is not listed keeps its pages, and the server says so.
 start_nbdkit pool=64M "state=$state" guest=web2,size=16M
@@ -78,11 +76,9 @@ h.pwrite (b"b" * 4096, 7 << 30)
 h.trim (4096, 5 << 38)
 h.trim (4096, 7 << 30)
 h.pwrite (b"b" * 4096, 1 << 20)'
-kill -9 "$nbdkit_pid"
-wait "$nbdkit_pid" 2>/dev/null || :
+crash_nbdkit
 start_nbdkit pool=64M "state=$state" guest=web1,size=16M guest=big,size=1G
-kill -9 "$nbdkit_pid"
-wait "$nbdkit_pid" 2>/dev/null || :
+crash_nbdkit
 start_nbdkit pool=64M "state=$state" guest=web1,size=16M guest=big,size=1G
 nbdsh -u "$(export_uri big)" -c 'assert h.pread (4096, 1 << 20) == b"b" * 4096
 h.trim (1 << 30, 0)'

@@ -6,8 +6,8 @@
 # sequence.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${KILL_CLIENT:=./kill-client}" "${CHECK_STATE:=./check-state}"
-export KILL_CLIENT CHECK_STATE
+: "${KILL_CLIENT:=./kill-client}" "${VMSWAPCTL:=../../vmswapctl/vmswapctl}"
+export KILL_CLIENT VMSWAPCTL
 [ -x "$KILL_CLIENT" ] || skip "libnbd was not there when the tests were built"
 requires python3 --version
 

@@ -7,7 +7,6 @@
 
 #include <config.h>
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,30 +133,12 @@ round_of (uint64_t limit)
 int
 main (int argc, char *argv[])
 {
-  static const struct option options[] = {
-    { "seed", required_argument, NULL, 's' },
-    { "rounds", required_argument, NULL, 'r' },
-    { NULL, 0, NULL, 0 },
-  };
   static const unsigned limits[] = { 16, 17, 20, 24, 48 };
   uint64_t seed = time (NULL), rounds = 4;
   char dir[] = "/dev/shm/vmswap-full-XXXXXX";
   char file[sizeof dir + 20];
-  int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
-    switch (c) {
-    case 's':
-      seed = strtoull (optarg, NULL, 0);
-      break;
-    case 'r':
-      rounds = strtoull (optarg, NULL, 0);
-      break;
-    default:
-      return 2;
-    }
-  snprintf (test_context, sizeof test_context, "--seed %llu --rounds %llu",
-            (unsigned long long) seed, (unsigned long long) rounds);
+  test_seed_and_count (argc, argv, "rounds", &seed, &rounds);
   rng.state = seed;
   content_init (seed);
   if (mkdtemp (dir) == NULL) {

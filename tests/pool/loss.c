@@ -9,7 +9,6 @@
 
 #include <config.h>
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,29 +272,11 @@ test_forgive_and_resize (void)
 int
 main (int argc, char *argv[])
 {
-  static const struct option options[] = {
-    { "seed", required_argument, NULL, 's' },
-    { "ops", required_argument, NULL, 'o' },
-    { NULL, 0, NULL, 0 },
-  };
   uint64_t seed = time (NULL), ops = 4000;
   char dir[] = "/dev/shm/vmswap-loss-XXXXXX";
   char file[sizeof dir + 20];
-  int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
-    switch (c) {
-    case 's':
-      seed = strtoull (optarg, NULL, 0);
-      break;
-    case 'o':
-      ops = strtoull (optarg, NULL, 0);
-      break;
-    default:
-      return 2;
-    }
-  snprintf (test_context, sizeof test_context, "--seed %llu --ops %llu",
-            (unsigned long long) seed, (unsigned long long) ops);
+  test_seed_and_count (argc, argv, "ops", &seed, &ops);
   rng.state = seed;
   content_init (seed);
   test_random (NULL, ops);

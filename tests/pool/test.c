@@ -5,6 +5,7 @@
 
 #include <config.h>
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -130,4 +131,26 @@ test_hexdump_diff (const uint8_t *expected, const uint8_t *actual,
            (offset + first) % POOL_PAGE_SIZE, bad, length);
   hexdump ("expected", expected + first, length - first);
   hexdump ("actual", actual + first, length - first);
+}
+
+void
+test_seed_and_count (int argc, char *argv[], const char *count_name,
+                     uint64_t *seed, uint64_t *count)
+{
+  const struct option options[] = {
+    { "seed", required_argument, NULL, 's' },
+    { count_name, required_argument, NULL, 'c' },
+    { NULL, 0, NULL, 0 },
+  };
+  int c;
+
+  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
+    if (c == 's')
+      *seed = strtoull (optarg, NULL, 0);
+    else if (c == 'c')
+      *count = strtoull (optarg, NULL, 0);
+    else
+      exit (2);
+  snprintf (test_context, sizeof test_context,
+            "--seed %" PRIu64 " --%s %" PRIu64, *seed, count_name, *count);
 }

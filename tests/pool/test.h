@@ -85,6 +85,11 @@ extern double test_seconds (void); /* monotonic clock */
 /* Bytes of shared memory this process has touched (RssShmem). */
 extern uint64_t test_rss_shmem (void);
 
+/* Takes --seed N and --COUNT_NAME N from the command line, and puts them into
+ * test_context.  Ends the process when there is anything else. */
+extern void test_seed_and_count (int argc, char *argv[], const char *count_name,
+                                 uint64_t *seed, uint64_t *count);
+
 /* "64M" to bytes; fails with the name of the option. */
 extern uint64_t test_size (const char *option, const char *text);
 
