@@ -124,6 +124,8 @@ fault_of (const struct vmswap_image_super *super, uint64_t file_size)
       super->frames_count / (POOL_SEGMENT_SIZE / POOL_PAGE_SIZE) <
           super->segments_count ||
       super->frames_count > POOL_MAX_LIMIT / POOL_PAGE_SIZE ||
+      /* The next one would be older than this one. */
+      super->generation == UINT64_MAX ||
       memcmp (&expected, super, sizeof expected) != 0)
     return "its geometry makes no sense";
   if (file_size < super->image_size)
