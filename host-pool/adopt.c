@@ -16,11 +16,13 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image.h"
 #include "internal.h"
+#include "sharing.h"
 #include "word.h"
 
 struct adoption {
@@ -35,15 +37,25 @@ struct adoption {
   uint32_t segments;     /* that words name */
 };
 
+static bool
+is_sharing_table (const struct adoption *adoption)
+{
+  return adoption->image == adoption->pool->sharing.blobs.image;
+}
+
 static int
 damaged (struct adoption *adoption, const char *what)
 {
+  const struct arena *arena = &adoption->pool->arena;
+  char where[32] = "its sharing table";
+
+  if (!is_sharing_table (adoption))
+    snprintf (where, sizeof where, "entry %u of its volumes",
+              (unsigned) (adoption->image - arena->volumes));
   image_reason (adoption->config,
-                "%s/%s cannot be adopted: entry %u of its volumes: %s; move "
-                "it away to start empty (the pages in it are lost then)",
-                adoption->config->state, IMAGE_FILE,
-                (unsigned) (adoption->image - adoption->pool->arena.volumes),
-                what);
+                "%s/%s cannot be adopted: %s: %s; move it away to start empty "
+                "(the pages in it are lost then)",
+                adoption->config->state, IMAGE_FILE, where, what);
   return -EUCLEAN;
 }
 
@@ -65,7 +77,7 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
   const struct place at = word_place (word);
 
   if (!word_is_blob (word))
-    return word_is_sound (word);
+    return word_is_sound (word) && !is_sharing_table (adoption);
   return at.segment < adoption->pool->segments.nr &&
          at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
 }
@@ -224,6 +236,42 @@ inspect (struct adoption *adoption)
 }
 
 /* The second walk, of one entry that the first found good. */
+/* The first walk, of the sharing table. */
+static int
+inspect_sharing_table (struct adoption *adoption)
+{
+  const struct vmswap_image_volume *image = adoption->pool->sharing.blobs.image;
+  int err;
+
+  if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING)
+    return 0;
+  adoption->image = image;
+  if (image->state != VMSWAP_VOLUME_LIVE || image->size != VOLUME_MAX_SIZE)
+    return damaged (adoption, "its header makes no sense");
+  err = walk_volume (adoption);
+  adoption->blob_bytes += adoption->tally.blob_bytes;
+  return err;
+}
+
+/* The second walk, of the sharing table. */
+static int
+take_over_sharing_table (struct adoption *adoption)
+{
+  struct volume *blobs = &adoption->pool->sharing.blobs;
+  int err;
+
+  if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING) {
+    sharing_init_image (adoption->pool);
+    return 0;
+  }
+  adoption->image = blobs->image;
+  adoption->volume = blobs;
+  err = walk_volume (adoption);
+  atomic_store (&blobs->frames, adoption->frames);
+  tally_apply (blobs, &adoption->tally, 0);
+  return err;
+}
+
 static int
 take_over (struct adoption *adoption, unsigned id)
 {
@@ -285,6 +333,8 @@ pool_adopt (struct pool *pool, const struct pool_config *config)
     err = inspect (&adoption);
   }
   if (!err)
+    err = inspect_sharing_table (&adoption);
+  if (!err)
     err = check_reserve (&adoption);
   if (!err)
     err = check_limit (&adoption);
@@ -292,10 +342,14 @@ pool_adopt (struct pool *pool, const struct pool_config *config)
     adoption.image = &arena->volumes[id];
     err = take_over (&adoption, id);
   }
+  if (!err)
+    err = take_over_sharing_table (&adoption);
   if (err)
     return err;
   frames_adopt_done (&pool->frames);
   err = segments_adopt_done (&pool->segments);
+  if (!err)
+    err = sharing_adopt (pool);
   const uint64_t used = atomic_load (&arena->used);
   arena->excess = used > arena->limit ? used - arena->limit : 0;
   return err;

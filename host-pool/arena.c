@@ -26,6 +26,9 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 
 bool
 arena_denied (struct arena *arena)
@@ -68,6 +71,12 @@ arena_uncharge (struct arena *arena, uint64_t bytes)
 void *
 arena_alloc (struct arena *arena, uint64_t size)
 {
+  return arena_alloc_part (arena, size, size);
+}
+
+void *
+arena_alloc_part (struct arena *arena, uint64_t size, uint64_t charged)
+{
   struct arena_table *table = arena->table;
   void *p;
 
@@ -75,17 +84,43 @@ arena_alloc (struct arena *arena, uint64_t size)
     if (++table == arena->table + ARENA_MAX_TABLES)
       abort (); /* the number of tables is fixed by the code */
   size = round_up_page (size);
-  if (arena_denied (arena) || !arena_charge (arena, size))
+  charged = round_up_page (charged);
+  if (arena_denied (arena) || !arena_charge (arena, charged))
     return NULL;
-  p = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-            0);
+  p = mmap (NULL, size, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
-    arena_uncharge (arena, size);
+    arena_uncharge (arena, charged);
     return NULL;
   }
   madvise (p, size, MADV_DONTDUMP); /* workers hold guests' pages */
   *table = (struct arena_table){ .at = p, .size = size };
   return p;
+}
+
+int
+arena_table_back (struct arena *arena, void *at, uint64_t length)
+{
+  if (arena_denied (arena))
+    return -ENOMEM;
+  if (!arena_charge (arena, length))
+    return -ENOSPC;
+  /* Kernels before 5.14 give memory when it is touched. */
+  if (madvise (at, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
+    return 0;
+  arena_uncharge (arena, length);
+  return -ENOMEM;
+}
+
+void
+arena_table_drop (struct arena *arena, void *at, uint64_t length)
+{
+  /* The second, for kernels before 5.18 and memory that is locked. */
+  if (madvise (at, length, MADV_DONTNEED_LOCKED) == 0 ||
+      madvise (at, length, MADV_DONTNEED) == 0 ||
+      (munlock (at, length) == 0 && madvise (at, length, MADV_DONTNEED) == 0 &&
+       mlock2 (at, length, MLOCK_ONFAULT) == 0))
+    arena_uncharge (arena, length);
 }
 
 int

@@ -61,6 +61,14 @@ extern bool arena_denied (struct arena *arena);
  * NULL: the limit or the host says no.  It lives as long as the arena. */
 extern void *arena_alloc (struct arena *arena, uint64_t size);
 
+/* The same, of which only the first bytes are charged: the rest may be used
+ * between arena_table_back and arena_table_drop.  Both take whole pages.
+ * -ENOSPC: the limit is reached.  -ENOMEM. */
+extern void *arena_alloc_part (struct arena *arena, uint64_t size,
+                               uint64_t charged);
+extern int arena_table_back (struct arena *arena, void *at, uint64_t length);
+extern void arena_table_drop (struct arena *arena, void *at, uint64_t length);
+
 /* Locks the mapping and the tables into memory as they are used. */
 extern int arena_lock_memory (struct arena *arena);
 extern uint64_t arena_lockable_bytes (const struct arena *arena);

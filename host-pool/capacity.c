@@ -29,6 +29,12 @@ pool_slack (const struct pool *pool)
   return share > least ? share : least;
 }
 
+uint64_t
+pool_fixed_bytes (const struct pool *pool)
+{
+  return pool->fixed_bytes + index_extra_bytes (&pool->index);
+}
+
 static uint64_t
 table_bytes (struct pool *pool)
 {
@@ -40,7 +46,7 @@ table_bytes (struct pool *pool)
 static uint64_t
 room_for_segments (struct pool *pool)
 {
-  const uint64_t taken = pool->fixed_bytes + table_bytes (pool);
+  const uint64_t taken = pool_fixed_bytes (pool) + table_bytes (pool);
 
   return pool->arena.limit > taken ? pool->arena.limit - taken : 0;
 }

@@ -14,6 +14,7 @@
 
 #include "cleanup.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 #include "word.h"
 
@@ -28,7 +29,9 @@ struct check {
     uint32_t bytes; /* of blobs that page words name */
     uint32_t blobs;
   } * segment;
-  uint64_t frames; /* that page tables use */
+  uint32_t *named;   /* per entry of the sharing table: words that name it */
+  uint64_t nr_named; /* entries below this one may exist */
+  uint64_t frames;   /* that page tables use */
   struct tally sum;
 };
 
@@ -92,6 +95,28 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
 }
 
 static int
+check_shared (struct check *check, struct volume *volume, uint32_t page,
+              uint64_t word)
+{
+  struct pool *pool = check->pool;
+  const uint32_t at = word_entry (word);
+  const struct entry entry = sharing_entry_locked (pool, at);
+  uint8_t data[POOL_PAGE_SIZE];
+
+  if (volume == &pool->sharing.blobs || at >= check->nr_named ||
+      check->named[at] == entry.count)
+    return broken (check, "%s page %u: entry %u has %u counts, more words",
+                   volume_name (volume), page, at, entry.count);
+  check->named[at]++;
+  if (check->verify && share_check_locked (pool, word, data) != 0)
+    return broken (check, "%s page %u: content fails its fingerprint",
+                   volume_name (volume), page);
+  check->sum.shared_pages++;
+  check->sum.shared_bytes += entry_bytes (entry);
+  return 0;
+}
+
+static int
 check_leaf (struct check *check, struct volume *volume, uint32_t first)
 {
   struct pool *pool = check->pool;
@@ -110,6 +135,11 @@ check_leaf (struct check *check, struct volume *volume, uint32_t first)
     switch (word_tag (leaf[i])) {
     case VMSWAP_WORD_BLOB:
       err = check_blob (check, volume, first + i, leaf[i]);
+      if (err)
+        return err;
+      break;
+    case VMSWAP_WORD_SHARED:
+      err = check_shared (check, volume, first + i, leaf[i]);
       if (err)
         return err;
       break;
@@ -146,6 +176,8 @@ check_volume_counts (struct check *check, struct volume *volume,
        stats.raw_pages != sum->raw_pages - before->raw_pages ||
        stats.fill_pages != sum->fill_pages - before->fill_pages ||
        stats.lost_pages != sum->lost_pages - before->lost_pages ||
+       stats.shared_pages != sum->shared_pages - before->shared_pages ||
+       stats.shared_bytes != sum->shared_bytes - before->shared_bytes ||
        stats.blob_bytes != sum->blob_bytes - before->blob_bytes ||
        stats.data_bytes != sum->data_bytes - before->data_bytes))
     return broken (check, "%s: counters differ from the page table",
@@ -197,8 +229,7 @@ check_chain (struct check *check, uint32_t segment)
 
   while (offset + VMSWAP_BLOB_HEADER_SIZE <= used) {
     const struct blob blob = blob_unpack (base + offset);
-    struct volume *volume =
-        blob.volume < POOL_MAX_VOLUMES ? pool->volume[blob.volume] : NULL;
+    struct volume *volume = volume_of_blob (pool, blob.volume);
     uint64_t word = 0;
 
     if (volume && blob.page < volume->size / POOL_PAGE_SIZE)
@@ -236,7 +267,7 @@ check_account (struct check *check)
 {
   struct pool *pool = check->pool;
   const uint64_t used = atomic_load (&pool->arena.used);
-  uint64_t sum = pool->fixed_bytes;
+  uint64_t sum = pool_fixed_bytes (pool);
 
   if (used > pool->arena.limit + pool->arena.excess)
     return broken (check, "%llu bytes used, the limit is %llu",
@@ -259,15 +290,66 @@ check_account (struct check *check)
   return 0;
 }
 
+/* Every entry: its count, and its blob. */
+static int
+check_entries (struct check *check)
+{
+  struct pool *pool = check->pool;
+  struct sharing *sharing = &pool->sharing;
+  uint32_t entries = 0;
+
+  for (uint64_t at = 0; at < check->nr_named; ++at) {
+    const struct entry entry = sharing_entry_locked (pool, at);
+    const uint64_t place = table_get_locked (&sharing->blobs, at);
+
+    entries += entry.count != 0;
+    if ((entry.count != 0) != (place != 0))
+      return broken (check, "entry %u: %u counts, its word is %#llx",
+                     (unsigned) at, entry.count, (unsigned long long) place);
+    if (check->quiescent && entry.count != check->named[at])
+      return broken (check, "entry %u: %u counts, %u words name it",
+                     (unsigned) at, entry.count, check->named[at]);
+    if (word_is_blob (place) &&
+        entry_bytes (entry) != blob_size (word_length (place)))
+      return broken (check, "entry %u: its size is not that of its blob",
+                     (unsigned) at);
+  }
+  if (check->quiescent && entries != atomic_load (&sharing->entries))
+    return broken (check, "%u entries exist, the count says %u", entries,
+                   atomic_load (&sharing->entries));
+  check->frames += atomic_load (&sharing->counts.frames);
+  return check_directories (check, &sharing->counts);
+}
+
+/* Room to count the words that name each entry. */
+static int
+count_entries (struct check *check)
+{
+  struct volume *counts = &check->pool->sharing.counts;
+  const uint64_t end = counts->size / POOL_PAGE_SIZE;
+  uint64_t page = 0;
+
+  while ((page = table_skip_holes_locked (counts, page, end)) < end) {
+    page += VMSWAP_LEAF_WORDS - page % VMSWAP_LEAF_WORDS;
+    check->nr_named = page;
+  }
+  check->named = calloc (check->nr_named + 1, sizeof *check->named);
+  return check->named ? 0 : -ENOMEM;
+}
+
 static int
 check_locked (struct check *check)
 {
   struct pool *pool = check->pool;
-  int err = 0;
+  int err = count_entries (check);
 
   for (unsigned i = 0; i < POOL_MAX_VOLUMES && !err; ++i)
     if (pool->volume[i])
       err = check_volume (check, pool->volume[i]);
+  if (!err)
+    err = check_volume (check, &pool->sharing.blobs);
+  if (!err)
+    err = check_entries (check);
   for (uint32_t i = 0; i < pool->segments.nr && !err; ++i)
     err = check_segment (check, i);
   return err ? err : check_account (check);
@@ -302,5 +384,6 @@ pool_check (struct pool *pool, bool verify, char *report, size_t report_size)
 
   lanes_unlock_all (&pool->lanes);
   stripes_unlock_all (pool);
+  free (check.named);
   return err;
 }

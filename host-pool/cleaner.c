@@ -271,10 +271,7 @@ live_word (struct pool *pool, const struct blob *blob, struct place at,
   uint64_t word;
   struct place named;
 
-  *volume =
-      blob->volume < POOL_MAX_VOLUMES
-          ? __atomic_load_n (&pool->volume[blob->volume], __ATOMIC_ACQUIRE)
-          : NULL;
+  *volume = volume_of_blob (pool, blob->volume);
   if (!*volume || blob->page >= (*volume)->size / POOL_PAGE_SIZE)
     return 0;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (*volume, blob->page));
@@ -410,12 +407,12 @@ rescue_segment (struct pool *pool, uint32_t segment)
   struct rescue rescue = { .segment = segment };
 
   for (unsigned i = 0; i < POOL_MAX_VOLUMES && !rescue.err; ++i) {
-    struct volume *volume =
-        __atomic_load_n (&pool->volume[i], __ATOMIC_ACQUIRE);
+    struct volume *volume = volume_of_blob (pool, i);
 
     if (volume)
       table_each_word (volume, rescue_word, &rescue);
   }
+  table_each_word (&pool->sharing.blobs, rescue_word, &rescue);
   if (rescue.err == 0)
     atomic_fetch_add (&pool->cleaner.rescued, 1);
   return rescue.err;

@@ -102,7 +102,9 @@ back_run (struct frames *frames, uint32_t first, unsigned n)
   const uint64_t bytes = (uint64_t) n * POOL_PAGE_SIZE;
   int err;
 
-  if (!arena_charge (arena, bytes))
+  if (frames->adopting)
+    arena_charge_anyway (arena, bytes);
+  else if (!arena_charge (arena, bytes))
     return -ENOSPC;
   err = arena_populate (arena, arena_frame (arena, first), bytes);
   if (err)

@@ -28,6 +28,7 @@ struct frames {
   uint32_t nr_ready; /* backed and not taken */
   uint32_t hint_ready;
   uint32_t hint_cold; /* no unbacked frame lies below this one */
+  bool adopting; /* an image is: what it needs is charged beyond the limit */
 };
 
 extern int frames_create (struct frames *frames, struct arena *arena);

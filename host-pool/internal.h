@@ -13,6 +13,7 @@
 #include "arena.h"
 #include "codec.h"
 #include "frame.h"
+#include "index.h"
 #include "lane.h"
 #include "lock.h"
 #include "pool.h"
@@ -21,6 +22,7 @@
 
 #define NR_STRIPES 256
 #define NR_PARTIAL_LOCKS 64
+#define NR_ENTRY_STRIPES 64
 
 /* Padded, so that neighbours do not share a cache line. */
 struct stripe {
@@ -35,6 +37,7 @@ struct stripe {
 struct counters {
   _Atomic uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   _Atomic uint64_t data_bytes, blob_bytes;
+  _Atomic uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
   _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   _Atomic uint64_t writes_refused;
 } __attribute__ ((aligned (64)));
@@ -43,6 +46,7 @@ struct counters {
 struct tally {
   uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   uint64_t data_bytes, blob_bytes;
+  uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
   uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   uint64_t writes_refused;
 };
@@ -51,6 +55,7 @@ struct volume {
   struct pool *pool;
   struct vmswap_image_volume *image;
   uint32_t id;             /* index in the image's table */
+  _Atomic uint16_t scope;  /* sharing.h: who its pages may be shared with */
   uint64_t size;           /* bytes */
   _Atomic uint32_t frames; /* roots, directories and leaves it has */
   struct counters counters[NR_SHARDS];
@@ -81,6 +86,25 @@ struct cleaner {
   _Atomic uint64_t cleaned, moved, rescued;
 };
 
+/* sharing.c */
+struct sharing {
+  struct volume blobs;  /* entry -> word of its blob */
+  struct volume counts; /* entry -> struct entry, packed */
+  struct vmswap_image_volume counts_image;
+  struct stripe stripe[NR_ENTRY_STRIPES];
+  _Atomic uint32_t cursor;  /* where the search for a free entry begins */
+  _Atomic uint32_t entries; /* in use */
+  unsigned nr_groups;       /* under the lock of the volumes */
+  uint64_t group[POOL_MAX_VOLUMES]; /* their keys */
+
+  /* sharing-sweep.c; of the steward. */
+  enum pool_sharing wanted;
+  bool sweeping;
+  uint32_t sweep_volume;
+  uint64_t sweep_page;
+  uint64_t lookups, hits; /* when it was last weighed */
+};
+
 struct steward {
   struct lock lock; /* running, stop */
   pthread_cond_t cond;
@@ -100,6 +124,8 @@ struct pool {
   struct frames frames;
   struct segments segments;
   struct lanes lanes;
+  struct index index;
+  struct sharing sharing;
   struct stripe stripe[NR_STRIPES];
   struct stripe partial[NR_PARTIAL_LOCKS];
   struct space space;
@@ -117,19 +143,49 @@ struct pool {
 /* What a page word named when it was looked at. */
 struct expected {
   uint64_t word;
+  uint64_t place; /* if it is shared: the word of its entry */
   uint32_t birth; /* of the segment, if it is a blob */
 };
 
-/* Stores 4096 bytes as the page's content.  if_still (may be NULL): only if
- * the page has not changed since; -EAGAIN if it has. */
+/* Looks the page up.  Its stripe lock is held. */
+extern void page_expect_locked (struct volume *volume, uint32_t page,
+                                struct expected *ret);
+
+/* Stores 4096 bytes as the page's content; data may be worker->page.  if_still
+ * (may be NULL): only if the page has not changed since; -EAGAIN if it has. */
 extern int page_write (struct volume *volume, struct worker *worker,
                        struct tally *tally, uint32_t page, const void *data,
                        const struct expected *if_still);
 
 /* Decodes what the word names.  The caller is in an epoch that began before
- * it looked the word up.  -EIO: the content failed its check. */
+ * it looked the word up.  -EIO: the content failed its check; or, if the word
+ * is shared, the page has changed since. */
 extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
                         void *data);
+
+/* The same, and looks the page up again if it has changed. */
+extern int page_decode_now (struct volume *volume, uint32_t page, uint64_t word,
+                            void *data);
+
+/* The page may share what another holds already: looks for that.  Uses
+ * worker->page. */
+extern void page_share (struct volume *volume, struct worker *worker,
+                        struct tally *tally, uint32_t page);
+
+/* Decodes the blob that the word of a page of this owner names; *print (may be
+ * NULL) is the fingerprint of the content.  In an epoch, as above. */
+extern int blob_decode (const struct volume *owner, uint32_t page,
+                        uint64_t word, void *data, uint64_t *print);
+
+/* What the header and the word of a blob tell of its fingerprint, PRINT_BITS of
+ * it.  False: it is not the page's. */
+extern bool blob_print (const struct volume *owner, uint32_t page,
+                        uint64_t word, uint64_t *print);
+
+/* Do the header and the word of a blob name this fingerprint, as far as they
+ * tell? */
+extern bool blob_has_print (const struct volume *owner, uint32_t page,
+                            uint64_t word, uint64_t print);
 
 /* Stores zeroes in the page. */
 extern int page_zero (struct volume *volume, struct tally *tally,
@@ -178,10 +234,15 @@ extern void loss_shrink (struct volume *volume, uint64_t first, uint64_t end);
 /* What is kept free of live blobs and tables, so that cleaning stays
  * affordable and pages that have a blob already can be overwritten. */
 extern uint64_t pool_slack (const struct pool *pool);
+
+/* Charged for as long as sharing stays as it is: all but frames and segments.
+ */
+extern uint64_t pool_fixed_bytes (const struct pool *pool);
 extern uint64_t pool_capacity (struct pool *pool);
 
-/* The most that live blobs can have come to in a pool of this limit.  Far beyond
- * its capacity: overwrites use up the slack, and then the tables may grow. */
+/* The most that live blobs can have come to in a pool of this limit.  Far
+ * beyond its capacity: overwrites use up the slack, and then the tables may
+ * grow. */
 extern uint64_t pool_utmost (struct pool *pool);
 
 /* Sets pool->tight anew. */
@@ -204,6 +265,11 @@ extern void pool_release_memory (struct pool *pool);
 /* volume.c: gives entry id of the image's table its struct volume. */
 extern int volume_attach (struct pool *pool, unsigned id, struct volume **ret);
 extern bool volume_name_is_good (const char *name);
+
+/* Whose blob is it, by the volume in its header?  NULL: nobody's.  Volumes stay
+ * as long as the caller holds the lock of the cleaner or of the volumes, or is
+ * in an epoch. */
+extern struct volume *volume_of_blob (struct pool *pool, uint32_t id);
 
 /* adopt.c: the errors of pool_create. */
 extern int pool_adopt (struct pool *pool, const struct pool_config *config);

@@ -70,7 +70,7 @@ read_run (struct volume *volume, struct worker *worker, struct tally *tally,
     table_get_run_locked (volume, page, n, words);
   }
   for (unsigned i = 0; i < n && !err; ++i, to += POOL_PAGE_SIZE)
-    err = page_decode (volume, page + i, words[i], to);
+    err = page_decode_now (volume, page + i, words[i], to);
   worker_leave (worker);
   tally->pages_read += n;
   tally->bad_pages += err != 0;
@@ -229,7 +229,8 @@ settle (struct volume *volume, const struct worker *worker, struct tally *tally,
         int err, uint64_t serial)
 {
   struct pool *pool = volume->pool;
-  const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0;
+  const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0 ||
+                     (int64_t) tally->shared_bytes < 0;
 
   tally->writes_refused = err == -ENOSPC || err == -ENOMEM;
   tally_apply (volume, tally, worker->shard);

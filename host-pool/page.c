@@ -21,6 +21,7 @@
 #include "crash-point.h"
 #include "fingerprint.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 #include "word.h"
 
@@ -47,10 +48,9 @@ is_fill (const uint8_t *data, uint32_t *value)
 /* Makes the blob of a page in worker->blob.  The word lacks its place. */
 static uint64_t
 encode (struct volume *volume, struct worker *worker, uint32_t page,
-        const void *data)
+        const void *data, uint64_t print)
 {
   struct pool *pool = volume->pool;
-  const uint64_t print = fingerprint (pool->arena.super.key, data);
   uint8_t *out = worker->blob + VMSWAP_BLOB_HEADER_SIZE;
   struct blob blob = {
     .volume = volume->id,
@@ -114,6 +114,9 @@ tally_word (struct tally *tally, uint64_t word, int64_t sign)
   case VMSWAP_WORD_FILL:
     tally->fill_pages += sign;
     break;
+  case VMSWAP_WORD_SHARED: /* its bytes are counted with its entry */
+    tally->shared_pages += sign;
+    break;
   case VMSWAP_WORD_LOST:
     tally->lost_pages += sign;
     break;
@@ -129,23 +132,38 @@ page_release_locked (struct pool *pool, struct tally *tally, uint64_t word)
   if (word_is_blob (word) && word_place (word).segment < pool->segments.nr)
     segment_debit (&pool->segments, word_place (word).segment,
                    blob_size (word_length (word)));
+  else if (word_is_shared (word))
+    share_put (pool, tally, word);
   tally_word (tally, word, -1);
 }
 
-/* Does the page still hold what it held?  A blob is known by its word and the
- * birth of its segment: the same word in another life of the segment may be
- * another blob. */
+/* A blob is known by its word and the birth of its segment: the same word in
+ * another life of the segment may be another blob.  The same goes for the blob
+ * of a shared page, whose entry may have had another life as well. */
+void
+page_expect_locked (struct volume *volume, uint32_t page, struct expected *ret)
+{
+  struct pool *pool = volume->pool;
+  uint64_t blob;
+
+  *ret = (struct expected){ .word = table_get_locked (volume, page) };
+  blob = ret->word;
+  if (word_is_shared (blob))
+    blob = ret->place = share_place (pool, ret->word);
+  if (word_is_blob (blob) && word_place (blob).segment < pool->segments.nr)
+    ret->birth = pool->arena.segments[word_place (blob).segment].birth;
+}
+
+/* Does the page still hold what it held? */
 static bool
 unchanged_locked (struct volume *volume, uint32_t page,
                   const struct expected *expected)
 {
-  const uint64_t word = table_get_locked (volume, page);
+  struct expected now;
 
-  if (word != expected->word)
-    return false;
-  return !word_is_blob (word) ||
-         volume->pool->arena.segments[word_place (word).segment].birth ==
-             expected->birth;
+  page_expect_locked (volume, page, &now);
+  return now.word == expected->word && now.place == expected->place &&
+         now.birth == expected->birth;
 }
 
 /* Stores the word, and releases what the old one named. */
@@ -201,20 +219,28 @@ page_zero (struct volume *volume, struct tally *tally, uint32_t page)
   return publish (volume, tally, page, fill (volume, page, 0), NULL);
 }
 
-int
-page_write (struct volume *volume, struct worker *worker, struct tally *tally,
-            uint32_t page, const void *data, const struct expected *if_still)
+/* … and gives the count of a shared word back if it cannot be stored. */
+static int
+publish_shared (struct volume *volume, struct tally *tally, uint32_t page,
+                uint64_t word, const struct expected *if_still)
+{
+  const int err = publish (volume, tally, page, word, if_still);
+
+  if (err)
+    share_put (volume->pool, tally, word);
+  return err;
+}
+
+/* Stores the page in a blob of its own. */
+static int
+store (struct volume *volume, struct worker *worker, struct tally *tally,
+       uint32_t page, const void *data, uint64_t print,
+       const struct expected *if_still)
 {
   struct segments *segments = &volume->pool->segments;
-  uint32_t value;
-  uint64_t word;
-  int err;
+  uint64_t word = encode (volume, worker, page, data, print);
+  int err = place (volume, worker, page, &word);
 
-  if (is_fill (data, &value))
-    return publish (volume, tally, page, fill (volume, page, value), if_still);
-
-  word = encode (volume, worker, page, data);
-  err = place (volume, worker, page, &word);
   if (err)
     return err;
   err = publish (volume, tally, page, word, if_still);
@@ -225,30 +251,117 @@ page_write (struct volume *volume, struct worker *worker, struct tally *tally,
   return err;
 }
 
-static int
-decode_blob (struct volume *volume, uint32_t page, uint64_t word, void *data)
+int
+page_write (struct volume *volume, struct worker *worker, struct tally *tally,
+            uint32_t page, const void *data, const struct expected *if_still)
 {
-  const struct arena *arena = &volume->pool->arena;
+  struct index *index = &volume->pool->index;
+  uint32_t value;
+  uint64_t print, word;
+  int err;
+
+  if (is_fill (data, &value))
+    return publish (volume, tally, page, fill (volume, page, value), if_still);
+
+  print = fingerprint (volume->pool->arena.super.key, data);
+  if (index_wants (index, print)) {
+    word = share_find (volume, worker, tally, page, data, print);
+    if (word)
+      return publish_shared (volume, tally, page, word, if_still);
+  }
+  err = store (volume, worker, tally, page, data, print, if_still);
+  if (err == 0 && index_wants (index, print))
+    share_note (volume, (struct target){ .volume = volume->id, .page = page },
+                print);
+  return err;
+}
+
+void
+page_share (struct volume *volume, struct worker *worker, struct tally *tally,
+            uint32_t page)
+{
+  struct pool *pool = volume->pool;
+  struct expected expected;
+  uint64_t print, word;
+  int err = 0;
+
+  worker_enter (&pool->workers, worker);
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+    page_expect_locked (volume, page, &expected);
+  }
+  if (word_is_blob (expected.word))
+    err = blob_decode (volume, page, expected.word, worker->page, &print);
+  worker_leave (worker);
+  if (err || !word_is_blob (expected.word))
+    return;
+  word = share_find (volume, worker, tally, page, worker->page, print);
+  if (word)
+    publish_shared (volume, tally, page, word, &expected);
+  else
+    share_note (volume, (struct target){ .volume = volume->id, .page = page },
+                print);
+}
+
+/* The blob that the word names, if it is one of this page. */
+static const uint8_t *
+find_blob (const struct volume *owner, uint32_t page, uint64_t word,
+           struct blob *blob)
+{
+  const struct arena *arena = &owner->pool->arena;
   const struct place at = word_place (word);
   const uint32_t length = word_length (word);
 
   if (at.segment >= arena->nr_segments ||
       at.offset + blob_size (length) > POOL_SEGMENT_SIZE)
-    return -EIO;
-
+    return NULL;
   const uint8_t *from = arena_segment (arena, at.segment) + at.offset;
-  const struct blob blob = blob_unpack (from);
-  const struct codec *codec = codec_by_id (blob.codec);
 
-  if (blob.volume != volume->id || blob.page != page || blob.length != length ||
-      !codec)
+  *blob = blob_unpack (from);
+  return blob->volume == owner->id && blob->page == page &&
+                 blob->length == length
+             ? from
+             : NULL;
+}
+
+bool
+blob_print (const struct volume *owner, uint32_t page, uint64_t word,
+            uint64_t *print)
+{
+  struct blob blob;
+
+  if (!find_blob (owner, page, word, &blob))
+    return false;
+  *print = word_print (word, blob.fingerprint);
+  return true;
+}
+
+bool
+blob_has_print (const struct volume *owner, uint32_t page, uint64_t word,
+                uint64_t print)
+{
+  struct blob blob;
+
+  return find_blob (owner, page, word, &blob) &&
+         word_fingerprint_matches (word, blob.fingerprint, print);
+}
+
+int
+blob_decode (const struct volume *owner, uint32_t page, uint64_t word,
+             void *data, uint64_t *print)
+{
+  struct blob blob;
+  const uint8_t *from = find_blob (owner, page, word, &blob);
+  const struct codec *codec = from ? codec_by_id (blob.codec) : NULL;
+  uint64_t actual;
+
+  if (!codec || codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, blob.length,
+                                   data) != 0)
     return -EIO;
-  if (codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, length, data) != 0)
-    return -EIO;
-  if (!word_fingerprint_matches (word, blob.fingerprint,
-                                 fingerprint (arena->super.key, data)))
-    return -EIO;
-  return 0;
+  actual = fingerprint (owner->pool->arena.super.key, data);
+  if (print)
+    *print = actual;
+  return word_fingerprint_matches (word, blob.fingerprint, actual) ? 0 : -EIO;
 }
 
 int
@@ -270,9 +383,35 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
     }
     return 0;
   case VMSWAP_WORD_BLOB:
-    return decode_blob (volume, page, word, data);
+    return blob_decode (volume, page, word, data, NULL);
+  case VMSWAP_WORD_SHARED:
+    return share_decode (volume->pool, word, data);
   case VMSWAP_WORD_LOST:
     break;
   }
   return -EIO; /* lost */
+}
+
+/* An entry that the page has let go of may be another's by now.  Ends: a page
+ * that keeps changing is somebody's progress, and one that looks the same after
+ * three failures is damaged. */
+int
+page_decode_now (struct volume *volume, uint32_t page, uint64_t word,
+                 void *data)
+{
+  unsigned failures = 0;
+  int err;
+
+  while ((err = page_decode (volume, page, word, data)) != 0 &&
+         word_is_shared (word)) {
+    const uint64_t before = word;
+
+    {
+      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+      word = table_get_locked (volume, page);
+    }
+    if (word == before && ++failures == 3)
+      break;
+  }
+  return err;
 }

@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 #include "word.h"
 
@@ -26,12 +27,13 @@ fetch (struct volume *volume, struct worker *worker, uint32_t page,
   worker_enter (&pool->workers, worker);
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-    expected->word = table_get_locked (volume, page);
-    if (word_is_blob (expected->word))
-      expected->birth =
-          pool->arena.segments[word_place (expected->word).segment].birth;
+    page_expect_locked (volume, page, expected);
   }
-  err = page_decode (volume, page, expected->word, worker->page);
+  /* The place was looked up together with the word: it is still right. */
+  err = word_is_shared (expected->word)
+            ? share_decode_place (pool, expected->word, expected->place,
+                                  worker->page)
+            : page_decode (volume, page, expected->word, worker->page);
   worker_leave (worker);
   return err;
 }

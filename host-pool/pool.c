@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "internal.h"
+#include "sharing.h"
 
 static void
 create_locks (struct pool *pool)
@@ -50,6 +51,11 @@ create_parts (struct pool *pool)
   err = segments_create (&pool->segments, &pool->arena, &pool->workers);
   if (err)
     goto destroy_segments;
+  err = sharing_create (pool, pool->sharing.wanted == POOL_SHARING_OFF
+                                  ? INDEX_NONE
+                                  : INDEX_SAMPLED);
+  if (err)
+    goto destroy_sharing;
   err = cleaner_create (pool);
   if (err)
     goto destroy_cleaner;
@@ -58,6 +64,8 @@ create_parts (struct pool *pool)
 
 destroy_cleaner:
   cleaner_destroy (pool);
+destroy_sharing:
+  sharing_destroy (pool);
 destroy_segments:
   segments_destroy (&pool->segments);
 destroy_frames:
@@ -87,6 +95,7 @@ pool_create (const struct pool_config *config, struct pool **ret)
   if (!pool)
     return -ENOMEM;
   *pool = (struct pool){ .codec = codec_by_name (with_defaults.codec) };
+  pool->sharing.wanted = config->look_only ? POOL_SHARING_OFF : config->sharing;
 
   err = arena_create (&pool->arena, &with_defaults);
   if (err)
@@ -104,6 +113,7 @@ pool_create (const struct pool_config *config, struct pool **ret)
     return err;
   }
   pool_weigh (pool);
+  sharing_weigh (pool); /* POOL_SHARING_ALWAYS begins at once */
   arena_commit (&pool->arena);
   *ret = pool;
   return 0;
@@ -123,6 +133,7 @@ pool_destroy (struct pool *pool)
   destroy_locks (pool);
   lanes_destroy (&pool->lanes);
   cleaner_destroy (pool);
+  sharing_destroy (pool);
   segments_destroy (&pool->segments);
   frames_destroy (&pool->frames);
   workers_destroy (&pool->workers);

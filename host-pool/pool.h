@@ -39,11 +39,17 @@
 struct pool;
 struct volume;
 
+/* Are identical pages stored once?  AUTO looks at a sample of the pages that are
+ * written, and at all of them while that pays. */
+enum pool_sharing { POOL_SHARING_AUTO, POOL_SHARING_OFF, POOL_SHARING_ALWAYS };
+
 /* What a pool is made from.  Zero means the default in every field but
  * limit. */
 struct pool_config {
   uint64_t limit;    /* host memory for everything, metadata included */
   const char *codec; /* name of the compressor: "lz4" (default), "none" */
+
+  enum pool_sharing sharing;
 
   /* A directory on tmpfs, or NULL.  The pool then lives in a file there, and
    * the next pool_create finds its pages again, however this process ends. */
@@ -136,6 +142,13 @@ struct pool_stats {
   uint64_t raw_pages;  /* of these: incompressible, stored as they are */
   uint64_t fill_pages; /* pages of one repeated value, no blob */
   uint64_t lost_pages; /* pages whose data is gone: they read as errors */
+
+  /* Blobs that several pages share are in the counts above once. */
+  uint64_t shared_pages;      /* pages that share a blob */
+  uint64_t shared_bytes;      /* what they would take without */
+  uint64_t shared_blobs;      /* … and the blobs that they share */
+  uint64_t shared_blob_bytes; /* … and what those take */
+  uint64_t sharing_all;       /* 1: every page is looked up, 0: a sample */
   uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now */
   uint64_t volumes;    /* volumes that exist */
 
@@ -144,6 +157,8 @@ struct pool_stats {
   uint64_t pages_trimmed;    /* pages that held data and were dropped */
   uint64_t writes_refused;   /* writes that ended with -ENOSPC or -ENOMEM */
   uint64_t bad_pages;        /* reads refused: content failed its check */
+  uint64_t share_lookups;  /* pages that were looked up to be shared */
+  uint64_t share_hits;     /* … and found */
   uint64_t segments_cleaned; /* victims of the cleaner */
   uint64_t segments_rescued; /* of these: emptied by way of the page tables,
                               * because their headers made no sense */
@@ -190,6 +205,14 @@ extern void volume_forgive (struct volume *volume);
  * lost is lost, too.  -EBUSY: pages beyond the new
  * size hold data.  -EINVAL: bad size. */
 extern int volume_resize (struct volume *volume, uint64_t size);
+
+/* From now on, pages that are written to the volume may share memory with the
+ * same pages of the other volumes of the group; without a group (NULL, and a
+ * new volume), with those of the volume itself alone.  What is shared already
+ * stays so.  The group stays with the volume as long as that exists.  Sharing
+ * can be noticed: a page that is there already is written faster.  -ENOSPC:
+ * there are POOL_MAX_VOLUMES groups. */
+extern int volume_set_group (struct volume *volume, const char *group);
 
 extern const char *volume_name (const struct volume *volume);
 extern uint64_t volume_size (const struct volume *volume);
@@ -249,7 +272,9 @@ struct volume_stats {
   uint64_t raw_pages;     /* of these: incompressible */
   uint64_t fill_pages;    /* pages of one repeated value */
   uint64_t lost_pages;    /* pages whose data is gone */
-  uint64_t blob_bytes;    /* what its blobs take in the arena */
+  uint64_t shared_pages;  /* pages that share a blob with others */
+  uint64_t shared_bytes;  /* what these would take without */
+  uint64_t blob_bytes;    /* what its own blobs take in the arena */
   uint64_t data_bytes;    /* compressed bytes alone */
   uint64_t table_bytes;   /* what its page table takes */
   uint64_t pages_written; /* since the volume was made, from here on */

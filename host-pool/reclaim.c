@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 
 /* How long a writer waits for readers to let go of retired segments.  They
@@ -37,6 +38,8 @@ prune_tables (struct pool *pool)
   for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
     if (pool->volume[i])
       table_prune (pool->volume[i]);
+  table_prune (&pool->sharing.blobs);
+  table_prune (&pool->sharing.counts);
 }
 
 /* Is what the caller needs there now, or made so without cleaning? */
@@ -129,6 +132,9 @@ pool_compact (struct pool *pool)
 {
   int err;
 
+  sharing_weigh (pool);
+  while (sharing_sweep (pool))
+    ;
   lanes_seal (&pool->lanes);
   do {
     pool_reap (pool);

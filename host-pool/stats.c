@@ -12,7 +12,8 @@
   what (blob_pages) what (raw_pages) what (fill_pages) what (lost_pages)       \
       what (data_bytes) what (blob_bytes) what (pages_written)                 \
           what (pages_read) what (pages_trimmed) what (bad_pages)              \
-              what (writes_refused)
+              what (writes_refused) what (shared_pages) what (shared_bytes)    \
+                  what (share_lookups) what (share_hits)
 
 void
 tally_apply (struct volume *volume, const struct tally *tally, unsigned shard)
@@ -91,7 +92,7 @@ get_segments (struct pool *pool, struct pool_stats *ret)
 void
 pool_get_stats (struct pool *pool, struct pool_stats *ret)
 {
-  struct tally sum;
+  struct tally sum, shared = { 0 };
   uint64_t volumes = 0;
 
   {
@@ -103,14 +104,22 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
         volumes++;
       }
   }
+  add_volume (&shared, &pool->sharing.blobs);
   *ret = (struct pool_stats){
     .limit = pool->arena.limit,
     .used = atomic_load (&pool->arena.used),
-    .fixed_bytes = pool->fixed_bytes,
-    .blob_bytes = sum.blob_bytes,
-    .data_bytes = sum.data_bytes,
-    .blob_pages = sum.blob_pages,
-    .raw_pages = sum.raw_pages,
+    .fixed_bytes = pool_fixed_bytes (pool),
+    .blob_bytes = sum.blob_bytes + shared.blob_bytes,
+    .data_bytes = sum.data_bytes + shared.data_bytes,
+    .blob_pages = sum.blob_pages + shared.blob_pages,
+    .raw_pages = sum.raw_pages + shared.raw_pages,
+    .shared_pages = sum.shared_pages,
+    .shared_bytes = sum.shared_bytes,
+    .shared_blobs = shared.blob_pages,
+    .shared_blob_bytes = shared.blob_bytes,
+    .sharing_all = index_mode (&pool->index) == INDEX_ALL,
+    .share_lookups = sum.share_lookups,
+    .share_hits = sum.share_hits,
     .fill_pages = sum.fill_pages,
     .lost_pages = sum.lost_pages,
     .volumes = volumes,
@@ -139,6 +148,8 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
     .raw_pages = sum.raw_pages,
     .fill_pages = sum.fill_pages,
     .lost_pages = sum.lost_pages,
+    .shared_pages = sum.shared_pages,
+    .shared_bytes = sum.shared_bytes,
     .blob_bytes = sum.blob_bytes,
     .data_bytes = sum.data_bytes,
     .table_bytes = (uint64_t) atomic_load (&volume->frames) * POOL_PAGE_SIZE,

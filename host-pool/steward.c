@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "internal.h"
+#include "sharing.h"
 
 #define BUSY_TICK 20    /* milliseconds */
 #define QUIET_TICK 100  /* … while quiet */
@@ -121,6 +122,21 @@ keep_ready (struct pool *pool, struct watch *watch)
     segment_untake (segments, ready[--n]);
 }
 
+/* Finds pages that are alike, for as long as cleaning may take.  False: there
+ * are more to look at. */
+static bool
+share (struct pool *pool)
+{
+  const uint64_t until = milliseconds () + BUDGET / 3;
+  bool more;
+
+  sharing_weigh (pool);
+  do
+    more = sharing_sweep (pool);
+  while (more && milliseconds () < until);
+  return !more;
+}
+
 /* Returns the time until the next tick. */
 static unsigned
 tidy_up (struct pool *pool, struct watch *watch)
@@ -142,12 +158,15 @@ tidy_up (struct pool *pool, struct watch *watch)
 static unsigned
 tick (struct pool *pool, struct watch *watch)
 {
+  bool shared;
+
   pool_reap (pool);
   look (pool, watch);
+  shared = share (pool);
   if (segments_available (&pool->segments) < low_water (pool))
     clean (pool, CLEAN_FORCED, low_water (pool));
   if (watch->now - watch->busy_at > QUIET_AFTER)
-    return tidy_up (pool, watch);
+    return shared ? tidy_up (pool, watch) : QUIET_TICK;
   keep_ready (pool, watch);
   clean (pool, CLEAN_LAZY, 0);
   return BUSY_TICK;

@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "crash-point.h"
+#include "sharing.h"
 #include "table.h"
 
 #define LEAF(page) ((page) / VMSWAP_LEAF_WORDS)
@@ -36,6 +37,8 @@ table_stripe (struct volume *volume, uint32_t page)
 {
   const uint32_t hash = LEAF (page) + volume->id * 0x9e3779b1u;
 
+  if (volume->id == VMSWAP_SHARING_VOLUME)
+    return sharing_stripe (volume->pool, page);
   return &volume->pool->stripe[hash % NR_STRIPES].lock;
 }
 
@@ -44,11 +47,15 @@ stripes_lock_all (struct pool *pool)
 {
   for (unsigned i = 0; i < NR_STRIPES; ++i)
     lock_acquire_same_rank (&pool->stripe[i].lock);
+  for (unsigned i = 0; i < NR_ENTRY_STRIPES; ++i)
+    lock_acquire_same_rank (&pool->sharing.stripe[i].lock);
 }
 
 void
 stripes_unlock_all (struct pool *pool)
 {
+  for (unsigned i = 0; i < NR_ENTRY_STRIPES; ++i)
+    lock_release (&pool->sharing.stripe[i].lock);
   for (unsigned i = 0; i < NR_STRIPES; ++i)
     lock_release (&pool->stripe[i].lock);
 }

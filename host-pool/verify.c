@@ -36,7 +36,7 @@ verify_run (struct volume *volume, struct worker *worker, uint32_t page,
   }
   for (unsigned i = 0; i < n; ++i)
     if (words[i] != VMSWAP_WORD_EMPTY && words[i] != VMSWAP_WORD_LOST &&
-        page_decode (volume, page + i, words[i], worker->page) != 0)
+        page_decode_now (volume, page + i, words[i], worker->page) != 0)
       damaged |= UINT64_C (1) << i;
   worker_leave (worker);
   return damaged;

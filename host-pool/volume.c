@@ -13,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "cleanup.h"
 #include "crash-point.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 
 bool
@@ -29,6 +32,16 @@ volume_name_is_good (const char *name)
     if ((unsigned char) name[i] < 0x20 || name[i] == 0x7f)
       return false;
   return true;
+}
+
+struct volume *
+volume_of_blob (struct pool *pool, uint32_t id)
+{
+  if (id == VMSWAP_SHARING_VOLUME)
+    return &pool->sharing.blobs;
+  return id < POOL_MAX_VOLUMES
+             ? __atomic_load_n (&pool->volume[id], __ATOMIC_ACQUIRE)
+             : NULL;
 }
 
 static struct volume *
@@ -45,6 +58,7 @@ volume_attach (struct pool *pool, unsigned id, struct volume **ret)
 {
   struct vmswap_image_volume *image = &pool->arena.volumes[id];
   struct volume *volume;
+  int err;
 
   if (arena_denied (&pool->arena))
     return -ENOMEM;
@@ -56,6 +70,11 @@ volume_attach (struct pool *pool, unsigned id, struct volume **ret)
   volume->image = image;
   volume->id = id;
   volume->size = image->size;
+  err = sharing_enter_scope (volume, image->group);
+  if (err) {
+    free (volume);
+    return err;
+  }
   __atomic_store_n (&pool->volume[id], volume, __ATOMIC_RELEASE);
   *ret = volume;
   return 0;
@@ -150,8 +169,30 @@ volume_delete (struct volume *volume)
   __atomic_store_n (&volume->image->state, VMSWAP_VOLUME_FREE,
                     __ATOMIC_RELEASE);
   tally_depart (pool, volume);
-  pool->volume[volume->id] = NULL;
+  __atomic_store_n (&pool->volume[volume->id], NULL, __ATOMIC_SEQ_CST);
+  /* Writers of other volumes may look at it: the index named a page of it. */
+  workers_wait_for_readers (&pool->workers);
   free (volume);
+}
+
+int
+volume_set_group (struct volume *volume, const char *group)
+{
+  struct pool *pool = volume->pool;
+  uint64_t key = 0;
+  int err;
+
+  if (group) {
+    key = XXH3_64bits_withSecret (group, strlen (group), pool->arena.super.key,
+                                  sizeof pool->arena.super.key);
+    if (key == 0)
+      key = 1;
+  }
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  err = sharing_enter_scope (volume, key);
+  if (!err)
+    __atomic_store_n (&volume->image->group, key, __ATOMIC_RELEASE);
+  return err;
 }
 
 const char *

@@ -39,6 +39,34 @@ word_is_blob (uint64_t word)
   return word_tag (word) == VMSWAP_WORD_BLOB;
 }
 
+static inline bool
+word_is_shared (uint64_t word)
+{
+  return word_tag (word) == VMSWAP_WORD_SHARED;
+}
+
+static inline uint64_t
+word_shared (uint32_t entry, uint64_t fingerprint)
+{
+  return VMSWAP_WORD_SHARED | (uint64_t) entry << VMSWAP_WORD_ENTRY_SHIFT |
+         fingerprint >> VMSWAP_WORD_PRINT_SHIFT << VMSWAP_WORD_PRINT_SHIFT;
+}
+
+static inline uint32_t
+word_entry (uint64_t word)
+{
+  return (uint32_t) (word >> VMSWAP_WORD_ENTRY_SHIFT);
+}
+
+/* Do the bits of the fingerprint that the word of a shared page keeps agree
+ * with the whole? */
+static inline bool
+word_shared_matches (uint64_t word, uint64_t fingerprint)
+{
+  return word >> VMSWAP_WORD_PRINT_SHIFT ==
+         fingerprint >> VMSWAP_WORD_PRINT_SHIFT;
+}
+
 /* A fill page has no blob that could be checked, so its word checks itself:
  * seven bits that follow from the value. */
 static inline uint64_t
@@ -93,7 +121,8 @@ word_is_raw (uint64_t word)
   return word_length (word) == POOL_PAGE_SIZE;
 }
 
-/* Can the word be what somebody stored?  Of a blob, the blob itself tells. */
+/* Can the word be what somebody stored?  Of a blob, and of a shared page, the
+ * blob itself tells. */
 static inline bool
 word_is_sound (uint64_t word)
 {
@@ -105,6 +134,7 @@ word_is_sound (uint64_t word)
   case VMSWAP_WORD_LOST:
     return word == VMSWAP_WORD_LOST;
   case VMSWAP_WORD_BLOB:
+  case VMSWAP_WORD_SHARED:
     return true;
   }
   return false;
@@ -133,6 +163,16 @@ word_fingerprint_matches (uint64_t word, uint32_t header_fingerprint,
   return header_fingerprint == (uint32_t) fingerprint &&
          word >> VMSWAP_WORD_FINGERPRINT_SHIFT ==
              (fingerprint >> 32 & WORD_MASK (VMSWAP_WORD_FINGERPRINT_BITS));
+}
+
+/* The part of a fingerprint that can be told without a look at the content:
+ * from the word and the header of a blob. */
+#define PRINT_BITS (32 + VMSWAP_WORD_FINGERPRINT_BITS)
+
+static inline uint64_t
+word_print (uint64_t word, uint32_t header_fingerprint)
+{
+  return word >> VMSWAP_WORD_FINGERPRINT_SHIFT << 32 | header_fingerprint;
 }
 
 /* A blob header, unpacked. */

@@ -151,3 +151,12 @@ workers_oldest (struct workers *workers)
   }
   return oldest;
 }
+
+void
+workers_wait_for_readers (struct workers *workers)
+{
+  const uint64_t tag = workers_retire_tag (workers);
+
+  while (workers_oldest (workers) <= tag)
+    sched_yield ();
+}

@@ -56,6 +56,9 @@ extern void worker_leave (struct worker *worker);
 /* Marks a retirement: returns its tag. */
 extern uint64_t workers_retire_tag (struct workers *workers);
 
+/* Waits until every reader that is in an epoch now has left it. */
+extern void workers_wait_for_readers (struct workers *workers);
+
 /* Every retirement with a tag below this one is past all readers. */
 extern uint64_t workers_oldest (struct workers *workers);
 

@@ -6,6 +6,7 @@
  * and every integer is little endian with a fixed width.
  *
  *    offset 0        superblock, two slots            2 x 4 KiB
+ *    offset 2048     the sharing table                a volume entry
  *    volumes_offset  volume table                     volumes_count entries
  *    segments_offset segment table                    segments_count entries
  *    frames_offset   frames: page tables of volumes   frames_count x 4 KiB
@@ -25,7 +26,9 @@
  * Order of stores (a process may die between any two instructions, and the
  * next one adopts what it left): a blob is complete before the word that names
  * it is stored; a frame is zeroed before the entry that names it is stored; a
- * volume's entry is complete before its state becomes LIVE.
+ * volume's entry is complete before its state becomes LIVE; a shared blob is
+ * named by the sharing table before a page word names its entry there, and as
+ * long as one does.
  */
 
 #ifndef VMSWAP_IMAGE_H
@@ -34,7 +37,7 @@
 #include <stdint.h>
 
 #define VMSWAP_IMAGE_MAGIC "VMSWAPIM" /* 8 bytes, no NUL */
-#define VMSWAP_IMAGE_VERSION 2
+#define VMSWAP_IMAGE_VERSION 3
 #define VMSWAP_IMAGE_OLDEST 1 /* the oldest version that can be adopted */
 #define VMSWAP_IMAGE_KEY_SIZE 192
 
@@ -78,12 +81,25 @@ struct vmswap_image_volume {
   char name[128];      /* NUL-terminated */
   uint64_t lost_first; /* since version 2, 0 before: see below */
   uint64_t lost_end;
-  uint8_t reserved[64];
+  uint64_t group; /* since version 3, 0 before: the key of the group whose
+                   * members' pages may share blobs with it; 0: none */
+  uint8_t reserved[56];
 };
 
 /* Lost pages without a word each: an earlier image of the volume is gone, and
  * with it what its pages held.  Where lost_first <= page < lost_end, an empty
  * word stands for a lost page.  A page of zeroes there is a fill page. */
+
+/* The sharing table, since version 3: identical pages that are stored once.
+ *
+ * It is a volume of its own, without a name, whose pages are the shared blobs:
+ * its page table tells where the blob of an entry lies, and its blobs name
+ * VMSWAP_SHARING_VOLUME and the entry as their owner.  How many page words name
+ * an entry is not stored: it follows from the page tables.  An entry that none
+ * names is dropped when the image is adopted. */
+#define VMSWAP_IMAGE_SHARING 3 /* the first version that has one */
+#define VMSWAP_SHARING_OFFSET 2048
+#define VMSWAP_SHARING_VOLUME 0xffffu
 
 /* A segment.  Transitions, and the function that makes each:
  *
@@ -121,6 +137,8 @@ struct vmswap_image_segment {
  *   +--------------+-----------+--------------+---------+----+
  *   |    check     |        value (32 bits)    |    0    |  2 |   fill
  *   +--------------+---------------------------+---------+----+
+ *   |      fingerprint (63..35)     |   entry (34..3)    |  3 |   shared
+ *   +-------------------------------+--------------------+----+
  *   |                       0                            |  7 |   lost
  *   +----------------------------------------------------+----+
  *
@@ -128,12 +146,16 @@ struct vmswap_image_segment {
  * value repeated 1024 times; check is the high 7 bits of value * 0x9e3779b1
  * (modulo 2^32), exclusive or 0x55.  length is that of the compressed bytes,
  * without the header; 4096 means that they are the page itself.  The blob
- * starts at the given offset of the segment.  A lost page held data that is
+ * starts at the given offset of the segment.  A shared page's blob is that of
+ * the given entry of the sharing table; its word holds the high 29 bits of the
+ * fingerprint, the header of the blob and the word of the entry the others.  A
+ * lost page held data that is
  * gone: it reads as an error until it is written or trimmed. */
 enum vmswap_word_tag {
   VMSWAP_WORD_EMPTY = 0,
   VMSWAP_WORD_BLOB = 1,
   VMSWAP_WORD_FILL = 2,
+  VMSWAP_WORD_SHARED = 3,
   VMSWAP_WORD_LOST = 7,
 };
 
@@ -147,6 +169,9 @@ enum vmswap_word_tag {
 #define VMSWAP_WORD_FINGERPRINT_SHIFT 57
 #define VMSWAP_WORD_FINGERPRINT_BITS 7
 #define VMSWAP_WORD_FILL_SHIFT 25
+#define VMSWAP_WORD_ENTRY_SHIFT 3
+#define VMSWAP_WORD_ENTRY_BITS 32
+#define VMSWAP_WORD_PRINT_SHIFT 35
 
 /* A blob: this header, then length bytes, then padding to 4 bytes.
  *

@@ -95,11 +95,13 @@ crash_point (const char *name)
     kill (getpid (), SIGKILL);
 }
 
-/* What a page holds after a step; step 0 and trims: zeroes. */
+/* What a page holds after a step; step 0 and trims: zeroes.  After step 2, four
+ * neighbours are alike. */
 static void
 content (uint8_t *to, unsigned page, unsigned step)
 {
-  uint32_t x = page * 2654435761u + step * 97u;
+  const unsigned like = step == 2 ? page - page % 4 : page;
+  uint32_t x = like * 2654435761u + step * 97u;
 
   memset (to, 0, POOL_PAGE_SIZE);
   if (step == 0 || (step == 3 && page % 3))
@@ -134,6 +136,7 @@ open_pool (struct volume **volume)
   char reason[256] = "";
   const struct pool_config config = {
     .limit = 48u << 20,
+    .sharing = POOL_SHARING_ALWAYS,
     .state = state,
     .reason = reason,
     .reason_size = sizeof reason,

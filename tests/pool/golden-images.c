@@ -53,11 +53,14 @@ static const struct {
   { "db 1/\xc3\xa4", 5 * TIB, 54000001, 1 }, /* three roots, many directories */
   { "empty", POOL_PAGE_SIZE, 0, 1 },
   { "lost", 8 * MIB, 1, 2 }, /* in part: see LOST_FIRST */
+  { "twin 1", 8 * MIB, 1, 3 },
+  { "twin 2", 8 * MIB, 1, 3 }, /* holds the same, in the same blobs */
 };
 #define NR_VOLUMES (sizeof volumes / sizeof volumes[0])
 #define WEB1 0
 #define DELETED 1
 #define LOST 4
+#define TWINS 5 /* and 6 */
 
 /* The range that "lost" has lost: empty pages in it, but one of zeroes. */
 #define LOST_FIRST 1u
@@ -154,12 +157,12 @@ write_page (struct volume *volume, uint64_t page, enum kind kind, uint64_t seed)
  */
 
 static struct pool *
-open_pool (const char *state, const char *codec, bool look_only)
+open_pool (const char *state, enum pool_sharing sharing, bool look_only)
 {
   char reason[512] = "";
   const struct pool_config config = {
     .limit = LIMIT,
-    .codec = codec,
+    .sharing = sharing,
     .state = state,
     .look_only = look_only,
     .reason = reason,
@@ -181,6 +184,12 @@ open_volume (struct pool *pool, unsigned i)
   CHECK_RC (volume_open (pool, volumes[i].name, volumes[i].size, &volume, NULL),
             0);
   return volume;
+}
+
+static uint64_t
+seed_of (unsigned volume, unsigned n)
+{
+  return (volume > TWINS ? TWINS : volume) * 100 + n;
 }
 
 /* Garbage, so that the cleaner has to move what lies between, and so that
@@ -211,9 +220,22 @@ write_volume (struct pool *pool, unsigned i)
     if (n % 8 == 6) /* overwritten */
       write_page (volume, page, TEXT, 6000 + n);
     if (kind_of (i, page) != EMPTY)
-      write_page (volume, page, kind_of (i, page), i * 100 + n);
+      write_page (volume, page, kind_of (i, page), seed_of (i, n));
     if (n % 12 == 0)
       write_garbage (pool, n);
+  }
+}
+
+static void
+write_twins (struct pool *pool)
+{
+  for (unsigned i = TWINS; i < NR_VOLUMES; ++i) {
+    struct volume *volume = open_volume (pool, i);
+
+    CHECK_RC (volume_set_group (volume, "twins"), 0);
+    for (unsigned n = 0; n < LISTED_PAGES; ++n)
+      if (kind_of (i, n) != EMPTY)
+        write_page (volume, n, kind_of (i, n), seed_of (i, n));
   }
 }
 
@@ -240,7 +262,7 @@ lose_page (const char *state)
 
   *image_edit_word (&edit, volumes[WEB1].name, LOST_PAGE) ^= UINT64_C (1) << 30;
   image_edit_close (&edit);
-  pool_destroy (open_pool (state, NULL, false));
+  pool_destroy (open_pool (state, POOL_SHARING_AUTO, false));
 }
 
 static void __attribute__ ((noreturn)) be_killed (void)
@@ -252,10 +274,10 @@ static void __attribute__ ((noreturn)) be_killed (void)
 static void
 make (const char *state, bool leave)
 {
-  struct pool *pool = open_pool (state, NULL, false);
+  struct pool *pool = open_pool (state, POOL_SHARING_OFF, false);
   struct pool_stats stats;
 
-  for (unsigned i = 0; i < NR_VOLUMES; ++i) {
+  for (unsigned i = 0; i < TWINS; ++i) {
     if (i >= DELETED)
       open_volume (pool, DELETED); /* nobody else gets its entry */
     if (i != DELETED)
@@ -268,11 +290,15 @@ make (const char *state, bool leave)
   pool_get_stats (pool, &stats);
   CHECK (stats.bytes_moved > 0);
   pool_destroy (pool);
+  pool = open_pool (state, POOL_SHARING_ALWAYS, false);
+  write_twins (pool);
+  POOL_CHECK (pool, true);
+  pool_destroy (pool);
   lose_page (state);
   if (!leave)
     return;
   /* Open segments, blobs that died in them, a volume half deleted. */
-  pool = open_pool (state, NULL, false);
+  pool = open_pool (state, POOL_SHARING_AUTO, false);
   for (unsigned n = 0; n < LISTED_PAGES; n += 8) {
     struct volume *web1 = open_volume (pool, WEB1);
 
@@ -330,7 +356,7 @@ check_volume (struct pool *pool, unsigned i, unsigned more)
   for (unsigned n = 0; volumes[i].step && n < LISTED_PAGES; ++n) {
     const uint64_t page = n * volumes[i].step;
 
-    check_page (volume, i, page, i * 100 + n);
+    check_page (volume, i, page, seed_of (i, n));
     if (volumes[i].step > 1)
       check_page (volume, i, page + 1, 0);
     lost += is_lost (i, page);
@@ -341,7 +367,9 @@ check_volume (struct pool *pool, unsigned i, unsigned more)
     lost += is_lost (i, page);
   }
   volume_get_stats (volume, &stats);
-  CHECK_EQ (stats.blob_pages, count[TEXT] + count[RAW] + more);
+  CHECK_EQ (stats.blob_pages + stats.shared_pages,
+            count[TEXT] + count[RAW] + more);
+  CHECK_EQ (stats.shared_pages, i >= TWINS ? count[TEXT] : 0);
   CHECK_EQ (stats.raw_pages, count[RAW]);
   CHECK_EQ (stats.fill_pages, count[FILL] + (i == LOST ? 1 : 0));
   CHECK_EQ (stats.lost_pages, i == WEB1 ? 1 : 0);
@@ -365,13 +393,14 @@ check_pool (struct pool *pool, unsigned more, unsigned format)
   pool_get_stats (pool, &stats);
   CHECK_EQ (stats.volumes, n);
   CHECK_EQ (stats.limit, LIMIT);
+  CHECK_EQ (stats.shared_blobs * 2, stats.shared_pages);
   POOL_CHECK (pool, true);
 }
 
 static void
 check (const char *state, bool look_only, unsigned format)
 {
-  struct pool *pool = open_pool (state, NULL, look_only);
+  struct pool *pool = open_pool (state, POOL_SHARING_AUTO, look_only);
 
   check_pool (pool, 0, format);
   pool_destroy (pool);
@@ -380,7 +409,7 @@ check (const char *state, bool look_only, unsigned format)
 static void
 work (const char *state)
 {
-  struct pool *pool = open_pool (state, NULL, false);
+  struct pool *pool = open_pool (state, POOL_SHARING_AUTO, false);
   struct volume *web1 = open_volume (pool, WEB1);
 
   for (unsigned n = 0; n < WORK_PAGES; ++n)
@@ -391,7 +420,7 @@ work (const char *state)
 static void
 after (const char *state, unsigned format)
 {
-  struct pool *pool = open_pool (state, NULL, false);
+  struct pool *pool = open_pool (state, POOL_SHARING_AUTO, false);
   struct volume *web1 = open_volume (pool, WEB1);
   uint8_t expected[POOL_PAGE_SIZE], actual[POOL_PAGE_SIZE];
 

@@ -155,14 +155,32 @@ settle (struct model_thread *t, const struct request *r, int rc,
   learn (t, r, wanted);
 }
 
+/* Every other whole page becomes one that others write, too. */
+static void
+make_alike (struct model_thread *t, const struct request *r)
+{
+  const uint64_t end = r->offset + r->length;
+  uint64_t at = (r->offset + POOL_PAGE_SIZE - 1) & -(uint64_t) POOL_PAGE_SIZE;
+
+  for (; at + POOL_PAGE_SIZE <= end; at += POOL_PAGE_SIZE)
+    if (rng_below (&t->rng, 2)) {
+      const uint64_t key = rng_below (&t->rng, t->model->opt.same);
+
+      content_page (t->buf + (at - r->offset),
+                    (enum content_kind) (CONTENT_TEXT + key % 3), key);
+    }
+}
+
 static void
 do_write (struct model_thread *t, const struct request *r)
 {
   struct volume *volume = t->model->volumes[r->volume].volume;
-  const int rc = (content_make (&t->rng, t->buf, r->length, r->offset),
-                  volume_write (volume, t->buf, r->length, r->offset));
 
-  settle (t, r, rc, t->buf, "volume_write");
+  content_make (&t->rng, t->buf, r->length, r->offset);
+  if (t->model->opt.same)
+    make_alike (t, r);
+  settle (t, r, volume_write (volume, t->buf, r->length, r->offset), t->buf,
+          "volume_write");
 }
 
 static void

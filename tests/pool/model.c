@@ -16,10 +16,18 @@ static const char usage[] =
     "usage: model [--ops N] [--seconds N] [--threads N] [--volumes N]\n"
     "             [--size BYTES] [--pool BYTES] [--seed N] [--codec NAME]\n"
     "             [--check-every N] [--full] [--hot]\n"
+    "             [--same N] [--groups N] [--sharing off|auto|always]\n"
     "             [--steward | --no-steward]\n"
     "BYTES may end in K, M, G or T.\n";
 
-enum { OPT_FIRST = 256, OPT_FULL, OPT_HOT, OPT_STEWARD, OPT_NO_STEWARD };
+enum {
+  OPT_FIRST = 256,
+  OPT_FULL,
+  OPT_HOT,
+  OPT_SHARING,
+  OPT_STEWARD,
+  OPT_NO_STEWARD
+};
 
 static const struct option options[] = {
   { "ops", required_argument, NULL, 'o' },
@@ -31,6 +39,9 @@ static const struct option options[] = {
   { "seed", required_argument, NULL, 'r' },
   { "codec", required_argument, NULL, 'c' },
   { "check-every", required_argument, NULL, 'e' },
+  { "same", required_argument, NULL, 'a' },
+  { "groups", required_argument, NULL, 'g' },
+  { "sharing", required_argument, NULL, OPT_SHARING },
   { "full", no_argument, NULL, OPT_FULL },
   { "hot", no_argument, NULL, OPT_HOT },
   { "steward", no_argument, NULL, OPT_STEWARD },
@@ -38,6 +49,21 @@ static const struct option options[] = {
   { "help", no_argument, NULL, 'h' },
   { NULL, 0, NULL, 0 },
 };
+
+static const char *const sharing_names[] = {
+  [POOL_SHARING_AUTO] = "auto",
+  [POOL_SHARING_OFF] = "off",
+  [POOL_SHARING_ALWAYS] = "always",
+};
+
+static enum pool_sharing
+sharing_of (const char *name)
+{
+  for (unsigned i = 0; i < 3; ++i)
+    if (strcmp (name, sharing_names[i]) == 0)
+      return (enum pool_sharing) i;
+  FAIL ("--sharing must be off, auto or always");
+}
 
 static void
 set_option (struct model_options *opt, int c)
@@ -69,6 +95,15 @@ set_option (struct model_options *opt, int c)
     break;
   case 'e':
     opt->check_every = test_size ("--check-every", optarg);
+    break;
+  case 'a':
+    opt->same = test_size ("--same", optarg);
+    break;
+  case 'g':
+    opt->groups = test_size ("--groups", optarg);
+    break;
+  case OPT_SHARING:
+    opt->sharing = sharing_of (optarg);
     break;
   case OPT_FULL:
     opt->full = true;
@@ -117,10 +152,12 @@ parse_options (struct model_options *opt, int argc, char **argv)
     opt->check_every = opt->ops / 20 + 1;
   snprintf (test_context, sizeof test_context,
             "seed %" PRIu64 ", %u threads, %u volumes of %" PRIu64
-            "K, pool %" PRIu64 "K, %s%s%s, steward %s",
+            "K, pool %" PRIu64 "K, %s%s%s, steward %s, sharing %s, %u "
+            "groups, %u same",
             opt->seed, opt->threads, opt->volumes, opt->size >> 10,
             opt->pool >> 10, opt->codec, opt->full ? ", full" : "",
-            opt->hot ? ", hot" : "", opt->steward ? "on" : "off");
+            opt->hot ? ", hot" : "", opt->steward ? "on" : "off",
+            sharing_names[opt->sharing], opt->groups, opt->same);
 }
 
 bool
@@ -141,7 +178,9 @@ static void
 setup (struct model *m)
 {
   const struct model_options *opt = &m->opt;
-  const struct pool_config config = { .limit = opt->pool, .codec = opt->codec };
+  const struct pool_config config = { .limit = opt->pool,
+                                      .codec = opt->codec,
+                                      .sharing = opt->sharing };
 
   content_init (opt->seed);
   CHECK_RC (pool_create (&config, &m->pool), 0);
@@ -154,6 +193,10 @@ setup (struct model *m)
     snprintf (name, sizeof name, "guest%u", i);
     CHECK_RC (volume_open (m->pool, name, opt->size, &v->volume, &created), 0);
     CHECK (created);
+    if (opt->groups) {
+      snprintf (name, sizeof name, "group%u", i % opt->groups);
+      CHECK_RC (volume_set_group (v->volume, name), 0);
+    }
     if (!opt->hot)
       v->shadow = test_alloc (opt->size);
   }
@@ -221,6 +264,12 @@ print_summary (struct model *m, struct model_thread *threads, double seconds)
           " segments, moved %" PRIu64 " MiB\n",
           s.used >> 10, s.limit >> 10, s.blob_bytes >> 10, s.blob_pages,
           s.fill_pages, s.segments_cleaned, s.bytes_moved >> 20);
+  printf ("  sharing: %" PRIu64 " look-ups, %" PRIu64 " hits; %" PRIu64
+          " pages share %" PRIu64 " blobs\n",
+          s.share_lookups, s.share_hits, s.shared_pages, s.shared_blobs);
+  if (m->opt.same && m->opt.sharing == POOL_SHARING_ALWAYS && done > 10000 &&
+      s.share_hits * 50 < s.share_lookups)
+    FAIL ("too little was shared to prove anything");
   if (m->opt.full && done > 100000 &&
       (sum.refused * 20 < sum.ops[MODEL_WRITE] ||
        (!m->opt.hot && sum.learned_new == 0)))

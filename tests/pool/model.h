@@ -42,6 +42,9 @@ struct model_options {
   uint64_t seed;
   uint64_t check_every; /* operations between two pool_check */
   const char *codec;
+  enum pool_sharing sharing;
+  unsigned groups; /* volume i belongs to group i % groups; 0: none */
+  unsigned same;   /* every other page is one of so many; 0: all differ */
   bool full; /* the pool is too small, writes may be refused */
   bool hot;
   bool steward;

@@ -76,7 +76,7 @@ next_random (uint32_t *x)
   return *x >> 8;
 }
 
-enum step { WRITE, TRIM, PART, FILL, RAW };
+enum step { WRITE, TRIM, PART, FILL, RAW, ALIKE };
 
 static enum step
 step_of (uint32_t n)
@@ -84,6 +84,8 @@ step_of (uint32_t n)
   switch (n % 8) {
   case 2:
     return PART;
+  case 3:
+    return ALIKE;
   case 4:
     return TRIM;
   case 5:
@@ -126,6 +128,9 @@ content (uint8_t *to, uint32_t page, uint32_t n)
   case PART:
     content (to, page, n - 1);
     pattern (to + PART_OFFSET, PART_LENGTH, page, n);
+    return;
+  case ALIKE: /* as other pages are, that have come about as far */
+    pattern (to, POOL_PAGE_SIZE, page % 32, n - n % 64);
     return;
   case WRITE:
   case RAW:
@@ -192,6 +197,7 @@ open_pool (bool expect_adopted, struct volume **volume)
   char reason[256] = "";
   const struct pool_config config = {
     .limit = (uint64_t) pool_mib << 20,
+    .sharing = POOL_SHARING_ALWAYS,
     .state = state,
     .reason = reason,
     .reason_size = sizeof reason,
