@@ -215,6 +215,19 @@ walk_volume (struct adoption *adoption)
   return err;
 }
 
+/* Does an entry before this one have its name? */
+static bool
+name_is_taken (const struct adoption *adoption)
+{
+  const struct vmswap_image_volume *other = adoption->pool->arena.volumes;
+
+  for (; other < adoption->image; ++other)
+    if (other->state == VMSWAP_VOLUME_LIVE &&
+        strcmp (other->name, adoption->image->name) == 0)
+      return true;
+  return false;
+}
+
 /* The first walk, of one entry. */
 static int
 inspect (struct adoption *adoption)
@@ -230,6 +243,8 @@ inspect (struct adoption *adoption)
       !volume_name_is_good (image->name) || image->size == 0 ||
       image->size % POOL_PAGE_SIZE || image->size > VOLUME_MAX_SIZE)
     return damaged (adoption, "its name or size makes no sense");
+  if (name_is_taken (adoption))
+    return damaged (adoption, "another one has its name");
   err = walk_volume (adoption);
   adoption->blob_bytes += adoption->tally.blob_bytes;
   return err;
