@@ -8,6 +8,9 @@
  * the expense of the slack.  Half of the slack is never used up: below that,
  * cleaning would copy a segment for every few pages written.
  *
+ * Where volumes have reserves, quota.c says who is refused; "tight" then means
+ * that its rules have to be looked at for every page.
+ *
  * Owns pool->tight.  It is weighed every 16 KiB of a segment and, once set,
  * after every change: a pool overshoots by little.  No lock. */
 
@@ -35,8 +38,8 @@ pool_fixed_bytes (const struct pool *pool)
   return pool->fixed_bytes + index_extra_bytes (&pool->index);
 }
 
-static uint64_t
-table_bytes (struct pool *pool)
+uint64_t
+pool_table_bytes (struct pool *pool)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->frames.lock);
   return (uint64_t) pool->frames.nr_taken * POOL_PAGE_SIZE;
@@ -46,7 +49,7 @@ table_bytes (struct pool *pool)
 static uint64_t
 room_for_segments (struct pool *pool)
 {
-  const uint64_t taken = pool_fixed_bytes (pool) + table_bytes (pool);
+  const uint64_t taken = pool_fixed_bytes (pool) + pool_table_bytes (pool);
 
   return pool->arena.limit > taken ? pool->arena.limit - taken : 0;
 }
@@ -75,17 +78,26 @@ pool_utmost (struct pool *pool)
 void
 pool_weigh (struct pool *pool)
 {
-  const bool tight = pool_blob_bytes (pool) >= pool_capacity (pool);
+  const bool tight =
+      atomic_load_explicit (&pool->reserved, memory_order_relaxed)
+          ? reserve_is_close (pool)
+          : pool_blob_bytes (pool) >= pool_capacity (pool);
 
   if (tight != atomic_load_explicit (&pool->tight, memory_order_relaxed))
     atomic_store_explicit (&pool->tight, tight, memory_order_relaxed);
 }
 
 int
-page_admit (struct volume *volume, uint32_t page)
+page_admit (struct volume *volume, uint32_t page, uint64_t word)
 {
   struct pool *pool = volume->pool;
+  int err;
 
+  if (volume_is_limited (volume)) {
+    err = quota_look (volume, page, word);
+    if (err)
+      return err;
+  }
   if (__builtin_expect (
           !atomic_load_explicit (&pool->tight, memory_order_relaxed), 1))
     return 0;
@@ -93,6 +105,8 @@ page_admit (struct volume *volume, uint32_t page)
   pool_weigh (pool);
   if (!atomic_load_explicit (&pool->tight, memory_order_relaxed))
     return 0;
+  if (atomic_load_explicit (&pool->reserved, memory_order_relaxed))
+    return reserve_admit (volume, page, word);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
   return word_is_blob (table_get_locked (volume, page)) ? 0 : -ENOSPC;
 }

@@ -32,6 +32,7 @@ struct check {
   uint32_t *named;   /* per entry of the sharing table: words that name it */
   uint64_t nr_named; /* entries below this one may exist */
   uint64_t frames;   /* that page tables use */
+  uint64_t reserved, unfilled, promised;
   struct tally sum;
 };
 
@@ -185,6 +186,79 @@ check_volume_counts (struct check *check, struct volume *volume,
   return 0;
 }
 
+/* Roots, directories and leaves, from the tables themselves; the count of
+ * leaves of a directory is right (check_directories). */
+static uint64_t
+count_frames (struct volume *volume)
+{
+  const struct frames *frames = &volume->pool->frames;
+  uint64_t sum = 0;
+
+  for (unsigned r = 0; r < VMSWAP_VOLUME_ROOTS; ++r) {
+    const uint32_t root = volume->image->root[r];
+    const uint32_t *directory = arena_frame (frames->arena, root);
+
+    if (root == 0)
+      continue;
+    sum++;
+    for (unsigned d = 0; d < VMSWAP_DIRECTORY_ENTRIES; ++d)
+      sum += directory[d] ? 1 + frames->words[directory[d]] : 0;
+  }
+  return sum;
+}
+
+/* What the volume is charged follows from its page table, and what is missing
+ * to its reserve from that. */
+static int
+check_charge (struct check *check, struct volume *volume,
+              const struct tally *before)
+{
+  const uint64_t reserve = atomic_load (&volume->limits.reserve);
+  const uint64_t unfilled = atomic_load (&volume->limits.unfilled);
+  const uint64_t granted = atomic_load (&volume->limits.granted);
+  const uint64_t promised = atomic_load (&volume->limits.promised);
+  const uint64_t held = check->sum.blob_bytes - before->blob_bytes +
+                        count_frames (volume) * POOL_PAGE_SIZE;
+  const uint64_t charge = held + check->sum.shared_bytes - before->shared_bytes;
+
+  check->reserved += reserve;
+  check->unfilled += unfilled;
+  check->promised += promised;
+  if (!check->quiescent)
+    return 0;
+  if (quota_charge (volume) != charge || quota_fill (volume) != held)
+    return broken (check, "%s: %llu bytes charged, its page table holds %llu",
+                   volume_name (volume),
+                   (unsigned long long) quota_charge (volume),
+                   (unsigned long long) charge);
+  if (granted > reserve || unfilled != (held < reserve ? reserve - held : 0) ||
+      promised != (held < granted ? granted - held : 0))
+    return broken (check, "%s: %llu bytes held, %llu of %llu reserved unfilled",
+                   volume_name (volume), (unsigned long long) held,
+                   (unsigned long long) unfilled, (unsigned long long) reserve);
+  return 0;
+}
+
+/* volumes_lock is held, so limits do not change. */
+static int
+check_reserves (struct check *check)
+{
+  struct pool *pool = check->pool;
+
+  if (check->reserved != atomic_load (&pool->reserved))
+    return broken (check, "%llu bytes reserved, volumes reserve %llu",
+                   (unsigned long long) atomic_load (&pool->reserved),
+                   (unsigned long long) check->reserved);
+  if (check->quiescent && (check->unfilled != atomic_load (&pool->unfilled) ||
+                           check->promised != atomic_load (&pool->promised)))
+    return broken (check,
+                   "%llu bytes unfilled, those of volumes add up to "
+                   "%llu",
+                   (unsigned long long) atomic_load (&pool->unfilled),
+                   (unsigned long long) check->unfilled);
+  return 0;
+}
+
 static int
 check_directories (struct check *check, struct volume *volume)
 {
@@ -212,9 +286,9 @@ check_volume (struct check *check, struct volume *volume)
   }
   check->frames += atomic_load (&volume->frames);
   err = check_directories (check, volume);
-  if (err)
-    return err;
-  return check_volume_counts (check, volume, &before);
+  if (!err)
+    err = check_charge (check, volume, &before);
+  return err ? err : check_volume_counts (check, volume, &before);
 }
 
 /* Walks the blobs of a segment: those that words name must be among them, so
@@ -352,6 +426,8 @@ check_locked (struct check *check)
     err = check_entries (check);
   for (uint32_t i = 0; i < pool->segments.nr && !err; ++i)
     err = check_segment (check, i);
+  if (!err)
+    err = check_reserves (check);
   return err ? err : check_account (check);
 }
 

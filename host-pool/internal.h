@@ -17,6 +17,7 @@
 #include "lane.h"
 #include "lock.h"
 #include "pool.h"
+#include "quota.h"
 #include "segment.h"
 #include "worker.h"
 
@@ -33,13 +34,16 @@ struct stripe {
  * cache line; a sum is exact when no request is under way. */
 #define NR_SHARDS 4
 
+/* Pages of a long write after which it is counted. */
+#define TALLY_EVERY 16
+
 /* Counts of one volume.  Requests add to a shard once, at their end. */
 struct counters {
   _Atomic uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   _Atomic uint64_t data_bytes, blob_bytes;
   _Atomic uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
   _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
-  _Atomic uint64_t writes_refused;
+  _Atomic uint64_t writes_refused, quota_refused;
 } __attribute__ ((aligned (64)));
 
 /* What one request changes in them.  Differences: may "wrap" below zero. */
@@ -48,7 +52,18 @@ struct tally {
   uint64_t data_bytes, blob_bytes;
   uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
   uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
-  uint64_t writes_refused;
+  uint64_t writes_refused, quota_refused;
+  uint64_t ahead; /* of blob_bytes: counted already (quota.c) */
+  bool freed;     /* something came free before the last tally_apply */
+};
+
+/* Writers that wait until memory comes free (space.c). */
+struct space {
+  struct lock lock;
+  pthread_cond_t cond;
+  _Atomic uint32_t waiting;
+  _Atomic uint64_t serial;  /* how often memory came free */
+  _Atomic uint64_t refused; /* serial when the last refused write began */
 };
 
 struct volume {
@@ -59,15 +74,8 @@ struct volume {
   uint64_t size;           /* bytes */
   _Atomic uint32_t frames; /* roots, directories and leaves it has */
   struct counters counters[NR_SHARDS];
-};
-
-/* Writers that wait until memory comes free (space.c). */
-struct space {
-  struct lock lock;
-  pthread_cond_t cond;
-  _Atomic uint32_t waiting;
-  _Atomic uint64_t serial;  /* how often memory came free */
-  _Atomic uint64_t refused; /* serial when the last refused write began */
+  struct limits limits;
+  struct space space; /* for those whose quota is reached */
 };
 
 enum clean_effort {
@@ -116,6 +124,7 @@ struct pool {
   struct arena arena;
   uint64_t fixed_bytes; /* charged for good: all but frames and segments */
   _Atomic bool tight;   /* above its capacity: see capacity.c */
+  _Atomic uint64_t reserved, unfilled, promised; /* over all volumes: quota.c */
   struct blob_shard {
     _Atomic uint64_t bytes; /* of live blobs, over all volumes */
   } __attribute__ ((aligned (64))) blob_shard[NR_SHARDS];
@@ -240,6 +249,9 @@ extern uint64_t pool_slack (const struct pool *pool);
 extern uint64_t pool_fixed_bytes (const struct pool *pool);
 extern uint64_t pool_capacity (struct pool *pool);
 
+/* What page tables take. */
+extern uint64_t pool_table_bytes (struct pool *pool);
+
 /* The most that live blobs can have come to in a pool of this limit.  Far
  * beyond its capacity: overwrites use up the slack, and then the tables may
  * grow. */
@@ -248,8 +260,9 @@ extern uint64_t pool_utmost (struct pool *pool);
 /* Sets pool->tight anew. */
 extern void pool_weigh (struct pool *pool);
 
-/* -ENOSPC: the pool is tight, and storing the page would add to it. */
-extern int page_admit (struct volume *volume, uint32_t page);
+/* May the word, which lacks its place, be stored?  -ENOSPC: the pool is tight,
+ * and that would add to it, or take what is reserved.  -EDQUOT. */
+extern int page_admit (struct volume *volume, uint32_t page, uint64_t word);
 
 /* reclaim.c: a writer has no segment or no frame: cleans, or gives back what
  * is free elsewhere.  0: try again.  -ENOSPC: nothing is to be had. */
@@ -264,6 +277,7 @@ extern void pool_release_memory (struct pool *pool);
 
 /* volume.c: gives entry id of the image's table its struct volume. */
 extern int volume_attach (struct pool *pool, unsigned id, struct volume **ret);
+extern void volume_free (struct volume *volume);
 extern bool volume_name_is_good (const char *name);
 
 /* Whose blob is it, by the volume in its header?  NULL: nobody's.  Volumes stay
@@ -294,10 +308,22 @@ extern void space_notify (struct space *space);
 extern uint64_t space_serial (struct space *space);
 extern void space_refused (struct space *space, uint64_t serial);
 
-/* stats.c */
+/* stats.c: counts what a request did. */
 extern void tally_apply (struct volume *volume, const struct tally *tally,
                          unsigned shard);
+
+/* … for quota.c: no more than that. */
+extern void tally_add (struct volume *volume, const struct tally *tally,
+                       unsigned shard);
 extern uint64_t pool_blob_bytes (struct pool *pool);
 extern void tally_depart (struct pool *pool, struct volume *volume);
+
+/* Are there limits to what the volume holds? */
+static inline bool
+volume_is_limited (const struct volume *volume)
+{
+  return __builtin_expect (
+      atomic_load_explicit (&volume->limits.any, memory_order_relaxed), 0);
+}
 
 #endif /* VMSWAP_INTERNAL_H */

@@ -13,8 +13,7 @@
 #include "internal.h"
 #include "table.h"
 
-#define RUN 64         /* page words looked up under one lock */
-#define TALLY_EVERY 16 /* pages of a long write after which it is counted */
+#define RUN 64 /* page words looked up under one lock */
 
 /* A request, cut: a part of a page, whole pages, a part of a page.  Any of
  * them may be missing. */
@@ -164,6 +163,32 @@ zero_pages (struct volume *volume, struct tally *tally, uint64_t first,
   return err;
 }
 
+/* Must what was written so far be counted, before the next page?  Limits are
+ * kept to the page. */
+static bool
+must_tell (const struct volume *volume, uint64_t page)
+{
+  const struct pool *pool = volume->pool;
+
+  return page % TALLY_EVERY == TALLY_EVERY - 1 || volume_is_limited (volume) ||
+         (atomic_load_explicit (&pool->tight, memory_order_relaxed) &&
+          atomic_load_explicit (&pool->reserved, memory_order_relaxed));
+}
+
+static bool
+has_freed (const struct tally *tally)
+{
+  return tally->freed || tally->pages_trimmed ||
+         (int64_t) tally->blob_bytes < 0 || (int64_t) tally->shared_bytes < 0;
+}
+
+static void
+tell (struct volume *volume, const struct worker *worker, struct tally *tally)
+{
+  tally_apply (volume, tally, worker->shard);
+  *tally = (struct tally){ .freed = has_freed (tally) };
+}
+
 /* Writes a request; with from NULL, zeroes. */
 static int
 write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
@@ -186,10 +211,8 @@ write_parts (struct volume *volume, struct worker *worker, struct tally *tally,
       err = page_write (volume, worker, tally, page, from, NULL);
       tally->pages_written += !err;
       from += POOL_PAGE_SIZE;
-      if (page % TALLY_EVERY == TALLY_EVERY - 1) {
-        tally_apply (volume, tally, worker->shard);
-        *tally = (struct tally){ 0 };
-      }
+      if (must_tell (volume, page))
+        tell (volume, worker, tally);
     }
   if (!err && cut->tail_length) {
     err = partial_write (volume, worker, tally, cut->tail_page, 0,
@@ -223,21 +246,30 @@ typedef int parts_fn (struct volume *volume, struct worker *worker,
                       struct tally *tally, const struct cut *cut,
                       const uint8_t *from);
 
+/* Of the pool's and the volume's space, when a change began. */
+struct serials {
+  uint64_t pool, volume;
+};
+
 /* After a change that took a worker: counts it, and tells those who wait. */
 static void
 settle (struct volume *volume, const struct worker *worker, struct tally *tally,
-        int err, uint64_t serial)
+        int err, const struct serials *serials)
 {
   struct pool *pool = volume->pool;
-  const bool freed = tally->pages_trimmed || (int64_t) tally->blob_bytes < 0 ||
-                     (int64_t) tally->shared_bytes < 0;
+  const bool freed = has_freed (tally);
 
   tally->writes_refused = err == -ENOSPC || err == -ENOMEM;
+  tally->quota_refused = err == -EDQUOT;
   tally_apply (volume, tally, worker->shard);
   if (err == -ENOSPC)
-    space_refused (&pool->space, serial);
+    space_refused (&pool->space, serials->pool);
+  if (err == -EDQUOT)
+    space_refused (&volume->space, serials->volume);
   if (atomic_load_explicit (&pool->tight, memory_order_relaxed))
     pool_weigh (pool);
+  if (freed && volume_is_limited (volume))
+    space_notify (&volume->space);
   if (freed)
     space_notify (&pool->space);
 }
@@ -248,7 +280,10 @@ change (struct volume *volume, uint64_t length, uint64_t offset, parts_fn *fn,
         const uint8_t *from)
 {
   struct pool *pool = volume->pool;
-  const uint64_t serial = space_serial (&pool->space);
+  const struct serials serials = {
+    .pool = space_serial (&pool->space),
+    .volume = space_serial (&volume->space),
+  };
   struct tally tally = { 0 };
   struct worker *worker;
   struct cut cut;
@@ -263,7 +298,7 @@ change (struct volume *volume, uint64_t length, uint64_t offset, parts_fn *fn,
   err = fn (volume, worker, &tally, &cut, from);
   /* Before the worker is free: pool_check takes free workers for a sign that
    * the counts are exact. */
-  settle (volume, worker, &tally, err, serial);
+  settle (volume, worker, &tally, err, &serials);
   worker_put (&pool->workers, worker);
   return err;
 }

@@ -18,6 +18,7 @@ enum lock_rank {
   LOCK_VOLUMES,  /* volume.c: the table of volumes */
   LOCK_STRIPE,   /* table.c: page words and leaves, striped */
   LOCK_ENTRY,    /* sharing.c: entries of the sharing table, striped */
+  LOCK_LIMITS,   /* quota.c: limits of a volume and what it holds */
   LOCK_LANE,     /* lane.c: the end of an open segment */
   LOCK_SEGMENTS, /* segment.c: lists of free and limbo segments */
   LOCK_FRAMES,   /* frame.c: the bitmaps of frames */

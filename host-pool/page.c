@@ -80,7 +80,7 @@ place (struct volume *volume, struct worker *worker, uint32_t page,
   struct place at;
   int err;
 
-  err = page_admit (volume, page);
+  err = page_admit (volume, page, *word);
   if (err)
     return err;
   while ((err = lane_reserve (&pool->lanes, SEGMENT_FOR_WRITER,
@@ -173,6 +173,7 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
 {
   struct pool *pool = volume->pool;
   struct lock *stripe = table_stripe (volume, page);
+  const uint64_t ahead = tally->ahead;
   uint64_t old;
   int err;
 
@@ -182,6 +183,16 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
       lock_release (stripe);
       return -EAGAIN;
     }
+    if (volume_is_limited (volume) && word != 0) {
+      err = quota_take_locked (volume, tally, page, word);
+      if (err) {
+        lock_release (stripe);
+        /* Directories that lost their last leaf are charged until then. */
+        if (table_prune (volume))
+          continue;
+        return err;
+      }
+    }
     err = table_set_locked (volume, page, word, &old);
     CRASH_POINT ("word published");
     if (err == 0)
@@ -190,8 +201,9 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
     if (err == 0)
       break;
 
+    quota_give_back (volume, tally, ahead);
     pool_weigh (pool);
-    err = page_admit (volume, page);
+    err = page_admit (volume, page, word);
     if (err)
       return err;
     while ((err = frames_prepare (&pool->frames)) == -ENOSPC) {

@@ -129,7 +129,7 @@ void
 pool_destroy (struct pool *pool)
 {
   for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
-    free (pool->volume[i]);
+    volume_free (pool->volume[i]);
   destroy_locks (pool);
   lanes_destroy (&pool->lanes);
   cleaner_destroy (pool);

@@ -116,6 +116,10 @@ extern void pool_stop_steward (struct pool *pool);
  * try again.  -ETIMEDOUT: the time is over. */
 extern int pool_wait_space (struct pool *pool, unsigned milliseconds);
 
+/* The same for a write that failed with -EDQUOT: waits until the volume itself
+ * frees something, or its limits change. */
+extern int volume_wait_space (struct volume *volume, unsigned milliseconds);
+
 /* Does at once all that the steward would do with an idle pool: compact, and
  * give free memory back to the host.  For tests, benches and the operator. */
 extern int pool_compact (struct pool *pool);
@@ -149,13 +153,20 @@ struct pool_stats {
   uint64_t shared_blobs;      /* … and the blobs that they share */
   uint64_t shared_blob_bytes; /* … and what those take */
   uint64_t sharing_all;       /* 1: every page is looked up, 0: a sample */
-  uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now */
+  uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now, if
+                        * nothing is reserved */
   uint64_t volumes;    /* volumes that exist */
+
+  uint64_t reserved;   /* the sum of all reserves */
+  uint64_t unfilled;   /* of that: not held yet by those it is for */
+  uint64_t reservable; /* what reserves may add up to */
+  uint64_t missing;    /* of unfilled: held by others, who had it before */
 
   uint64_t pages_written;    /* since the pool was made, from here on */
   uint64_t pages_read;       /* empty pages included */
   uint64_t pages_trimmed;    /* pages that held data and were dropped */
   uint64_t writes_refused;   /* writes that ended with -ENOSPC or -ENOMEM */
+  uint64_t quota_refused;    /* … with -EDQUOT */
   uint64_t bad_pages;        /* reads refused: content failed its check */
   uint64_t share_lookups;  /* pages that were looked up to be shared */
   uint64_t share_hits;     /* … and found */
@@ -214,6 +225,29 @@ extern int volume_resize (struct volume *volume, uint64_t size);
  * there are POOL_MAX_VOLUMES groups. */
 extern int volume_set_group (struct volume *volume, const char *group);
 
+/* Limits what the volume holds (its blobs with headers and padding,
+ * incompressible pages at their real size, and its page tables), from now on
+ * and at any time.  Of a quota, a page that shares its blob takes as much as if
+ * it did not, so that nothing which others do counts; it fills no reserve. Both are bytes; 0: none.  They are not stored with the pool.
+ *
+ * quota    A page that would take the volume above it is refused with -EDQUOT.
+ *          What makes nothing larger is stored at any time, trims too; so a
+ *          volume that holds more when its quota is lowered stays as it is.
+ *          Blobs are counted exactly.  Page tables may exceed the quota by 12
+ *          KiB for each request that is under way in that moment (32 at the
+ *          most), and a request that is under way while this function is
+ *          called by 16 pages more.
+ * reserve  Pages of others are refused with -ENOSPC when they would leave less
+ *          of the pool than is missing to the reserve.  A volume is never
+ * refused room (-ENOSPC) up to its reserve.  But if others hold what is needed
+ *          when the reserve is set, it is only there once pool_stats.missing
+ * has been 0; until then nobody else grows.
+ *
+ * -EINVAL: a quota below the reserve.  -ENOSPC: the reserves of all volumes
+ * would come to more than pool_stats.reservable.  Nothing has changed then. */
+extern int volume_set_limits (struct volume *volume, uint64_t quota,
+                              uint64_t reserve);
+
 extern const char *volume_name (const struct volume *volume);
 extern uint64_t volume_size (const struct volume *volume);
 
@@ -226,8 +260,10 @@ extern uint64_t volume_size (const struct volume *volume);
  * volume_read: bytes never written, trimmed or zeroed read as zero.  -EIO: a
  * page failed its check, or is lost; nothing wrong is ever returned.
  *
- * volume_write, volume_zero: -ENOSPC: the pool is full.  -ENOMEM: the host
- * gave no memory.  The page at which it stopped holds what it held before.
+ * volume_write, volume_zero: -ENOSPC: the pool is full, or the rest of it is
+ * reserved for others.  -EDQUOT: the quota of the volume is reached.  -ENOMEM:
+ * the host gave no memory.  The page at which it stopped holds what it held
+ * before.
  *
  * volume_trim: reads as zero afterwards.  Part of a page at an edge is
  * zeroed only while there is room for the rest of the page; a trim never
@@ -281,6 +317,11 @@ struct volume_stats {
   uint64_t pages_read;
   uint64_t pages_trimmed;
   uint64_t bad_pages;
+  uint64_t quota_refused; /* writes that ended with -EDQUOT */
+
+  uint64_t charged; /* what counts for the limits: blob_bytes + table_bytes */
+  uint64_t quota;   /* 0: none */
+  uint64_t reserve;
 };
 
 extern void volume_get_stats (struct volume *volume, struct volume_stats *ret);

@@ -41,6 +41,9 @@ set_mode (struct pool *pool, enum index_mode mode)
 {
   if (index_mode (&pool->index) != mode &&
       index_set_mode (&pool->index, mode) == 0) {
+    /* What others were promised comes first. */
+    if (mode == INDEX_ALL && reserve_missing (pool))
+      index_set_mode (&pool->index, INDEX_SAMPLED);
     pool_weigh (pool);
     sweep_again (pool);
   }

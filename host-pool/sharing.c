@@ -271,6 +271,17 @@ share_put (struct pool *pool, struct tally *tally, uint64_t word)
   tally->shared_bytes -= entry_put (pool, word_entry (word));
 }
 
+uint32_t
+share_bytes (struct pool *pool, uint64_t word)
+{
+  const uint32_t entry = word_entry (word);
+
+  if (!word_is_shared (word))
+    return 0;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (sharing_stripe (pool, entry));
+  return entry_bytes (sharing_entry_locked (pool, entry));
+}
+
 uint64_t
 share_place (struct pool *pool, uint64_t word)
 {
@@ -428,6 +439,10 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
   uint64_t shared, place;
   uint32_t at;
 
+  /* The other's reserve would miss what its page takes now, and there may be
+   * no room to keep for it. */
+  if (atomic_load (&pool->tight) && atomic_load (&pool->reserved))
+    return 0;
   if (entry_alloc (pool, entry, &at) != 0)
     return 0;
   shared = word_shared (at, seeker->print);

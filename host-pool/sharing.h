@@ -74,6 +74,9 @@ extern int share_decode (struct pool *pool, uint64_t word, void *data);
 extern int share_decode_place (struct pool *pool, uint64_t word, uint64_t place,
                                void *data);
 
+/* The size of the blob that a shared word names; 0 for any other word. */
+extern uint32_t share_bytes (struct pool *pool, uint64_t word);
+
 /* The word of the entry's blob, 0 if there is none: with it, a shared word that
  * stayed the same is known to mean the same content. */
 extern uint64_t share_place (struct pool *pool, uint64_t word);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Owns the wait of writers for room.
+/* Owns the wait of writers for room: in the pool, or below the quota of their
+ * volume.  Each has a space of its own, so that what others free wakes nobody
+ * who waits for his quota.
  *
  * Invariant: a write that was refused began when serial was at most refused;
  * so once serial is above it, something came free after that write had looked.
@@ -57,10 +59,9 @@ space_notify (struct space *space)
   pthread_cond_broadcast (&space->cond);
 }
 
-int
-pool_wait_space (struct pool *pool, unsigned milliseconds)
+static int
+wait_space (struct space *space, unsigned milliseconds)
 {
-  struct space *space = &pool->space;
   bool in_time = true;
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&space->lock);
@@ -70,4 +71,16 @@ pool_wait_space (struct pool *pool, unsigned milliseconds)
     in_time = lock_wait (&space->lock, &space->cond, milliseconds);
   atomic_fetch_sub (&space->waiting, 1);
   return in_time ? 0 : -ETIMEDOUT;
+}
+
+int
+pool_wait_space (struct pool *pool, unsigned milliseconds)
+{
+  return wait_space (&pool->space, milliseconds);
+}
+
+int
+volume_wait_space (struct volume *volume, unsigned milliseconds)
+{
+  return wait_space (&volume->space, milliseconds);
 }

@@ -12,11 +12,11 @@
   what (blob_pages) what (raw_pages) what (fill_pages) what (lost_pages)       \
       what (data_bytes) what (blob_bytes) what (pages_written)                 \
           what (pages_read) what (pages_trimmed) what (bad_pages)              \
-              what (writes_refused) what (shared_pages) what (shared_bytes)    \
-                  what (share_lookups) what (share_hits)
+              what (writes_refused) what (quota_refused) what (shared_pages)   \
+                  what (shared_bytes) what (share_lookups) what (share_hits)
 
 void
-tally_apply (struct volume *volume, const struct tally *tally, unsigned shard)
+tally_add (struct volume *volume, const struct tally *tally, unsigned shard)
 {
   struct counters *counters = &volume->counters[shard % NR_SHARDS];
   struct blob_shard *blobs = &volume->pool->blob_shard[shard % NR_SHARDS];
@@ -30,6 +30,15 @@ tally_apply (struct volume *volume, const struct tally *tally, unsigned shard)
   if (tally->blob_bytes)
     atomic_fetch_add_explicit (&blobs->bytes, tally->blob_bytes,
                                memory_order_relaxed);
+}
+
+void
+tally_apply (struct volume *volume, const struct tally *tally, unsigned shard)
+{
+  if (volume_is_limited (volume) || __builtin_expect (tally->ahead != 0, 0))
+    quota_tally (volume, tally, shard);
+  else
+    tally_add (volume, tally, shard);
 }
 
 uint64_t
@@ -127,6 +136,11 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
     .pages_read = sum.pages_read,
     .pages_trimmed = sum.pages_trimmed,
     .writes_refused = sum.writes_refused,
+    .quota_refused = sum.quota_refused,
+    .reserved = atomic_load (&pool->reserved),
+    .unfilled = atomic_load (&pool->unfilled),
+    .reservable = reserve_utmost (pool),
+    .missing = reserve_missing (pool),
     .bad_pages = sum.bad_pages,
     .segments_cleaned = atomic_load (&pool->cleaner.cleaned),
     .bytes_moved = atomic_load (&pool->cleaner.moved),
@@ -157,5 +171,9 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
     .pages_read = sum.pages_read,
     .pages_trimmed = sum.pages_trimmed,
     .bad_pages = sum.bad_pages,
+    .quota = atomic_load (&volume->limits.quota),
+    .reserve = atomic_load (&volume->limits.reserve),
+    .quota_refused = sum.quota_refused,
   };
+  ret->charged = ret->blob_bytes + ret->shared_bytes + ret->table_bytes;
 }

@@ -228,6 +228,18 @@ table_set_locked (struct volume *volume, uint32_t page, uint64_t word,
   return 0;
 }
 
+unsigned
+table_frames_wanted_locked (struct volume *volume, uint32_t page)
+{
+  const uint32_t *entry = find_entry (volume, page);
+
+  if (entry)
+    return entry_load (entry) == 0;
+  return entry_load (&volume->image->root[ROOT_INDEX (page)])
+             ? 2
+             : FRAMES_PER_PAGE_MAX;
+}
+
 void
 table_emptied_locked (struct volume *volume, uint32_t page, unsigned n)
 {
@@ -347,7 +359,7 @@ drop_if_bare (struct volume *volume, uint32_t *entry)
   return 0;
 }
 
-void
+bool
 table_prune (struct volume *volume)
 {
   bool bare;
@@ -358,10 +370,13 @@ table_prune (struct volume *volume)
     bare = each_directory (volume, is_bare) != 0;
   }
   if (!bare)
-    return;
+    return false;
   stripes_lock_all (volume->pool);
   each_directory (volume, drop_if_bare);
   stripes_unlock_all (volume->pool);
+  if (volume_is_limited (volume))
+    quota_refill (volume);
+  return true;
 }
 
 void

@@ -34,6 +34,11 @@ extern int table_set_locked (struct volume *volume, uint32_t page,
  * the words themselves, or NULL when there is no leaf. */
 extern uint64_t *table_leaf_locked (struct volume *volume, uint32_t page);
 
+/* How many frames it takes to give the page a word: 0 to FRAMES_PER_PAGE_MAX.
+ */
+extern unsigned table_frames_wanted_locked (struct volume *volume,
+                                            uint32_t page);
+
 /* n words of the leaf became empty; frees it when it has none left. */
 extern void table_emptied_locked (struct volume *volume, uint32_t page,
                                   unsigned n);
@@ -52,8 +57,8 @@ extern uint32_t table_miscounted_locked (struct volume *volume);
 extern void stripes_lock_all (struct pool *pool);
 extern void stripes_unlock_all (struct pool *pool);
 
-/* Frees the directories that have no leaves left. */
-extern void table_prune (struct volume *volume);
+/* Frees the directories that have no leaves left.  False: there were none. */
+extern bool table_prune (struct volume *volume);
 
 /* The first page >= page that might have a word, skipping what has no
  * leaves; end if there is none below it. */

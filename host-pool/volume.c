@@ -75,9 +75,21 @@ volume_attach (struct pool *pool, unsigned id, struct volume **ret)
     free (volume);
     return err;
   }
+  quota_create (volume);
+  space_create (&volume->space);
   __atomic_store_n (&pool->volume[id], volume, __ATOMIC_RELEASE);
   *ret = volume;
   return 0;
+}
+
+void
+volume_free (struct volume *volume)
+{
+  if (!volume)
+    return;
+  space_destroy (&volume->space);
+  quota_destroy (volume);
+  free (volume);
 }
 
 static int
@@ -172,7 +184,10 @@ volume_delete (struct volume *volume)
   __atomic_store_n (&pool->volume[volume->id], NULL, __ATOMIC_SEQ_CST);
   /* Writers of other volumes may look at it: the index named a page of it. */
   workers_wait_for_readers (&pool->workers);
-  free (volume);
+  volume_free (volume);
+  /* What was reserved for it is there for others. */
+  pool_weigh (pool);
+  space_notify (&pool->space);
 }
 
 int

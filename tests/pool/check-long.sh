@@ -25,6 +25,8 @@ run ./model --ops 10000000 --threads 4 --full
 run ./model --ops 3000000 --threads 8 --volumes 20 --size 8M --no-steward
 run ./model --ops 3000000 --threads 8 --full --no-steward
 run ./model --ops 3000000 --codec none --full
+run ./model --limits --ops 5000000 --threads 8 --volumes 4
+run ./model --limits --ops 3000000 --volumes 16 --size 8M --no-steward
 run ./model --hot --ops 10000000
 run ./model --hot --ops 10000000 --full --size 64M --pool 16M --threads 8
 run ./full --rounds 20 --pool 16M --seed 2
@@ -35,6 +37,8 @@ run ./churn --pool 16M --fill 85 --times 50
 run ./nth
 run ./nth --steward
 run ./volumes
+run ./quota --pool 16M --seed 2
+run ./quota --pool 200M --seed 3
 run ./full-restart --rounds 100
 run ./loss --ops 100000
 run ./damage

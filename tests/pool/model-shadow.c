@@ -15,9 +15,8 @@
 
 #define CLUSTER (2 * MIB) /* what a guest discards at once */
 
-/* The first byte of a thread's range.  Borders are never page borders. */
-static uint64_t
-range_start (const struct model *m, unsigned volume, unsigned thread)
+uint64_t
+model_range_start (const struct model *m, unsigned volume, unsigned thread)
 {
   const uint64_t page = m->opt.size / m->opt.threads * thread / POOL_PAGE_SIZE;
 
@@ -28,12 +27,6 @@ range_start (const struct model *m, unsigned volume, unsigned thread)
   return page * POOL_PAGE_SIZE + 1 +
          test_mix (m->opt.seed + 64 * volume + thread) % (POOL_PAGE_SIZE - 1);
 }
-
-struct request {
-  unsigned volume;
-  uint64_t offset;
-  uint64_t length;
-};
 
 static uint64_t
 pick_length (struct rng *rng)
@@ -63,12 +56,18 @@ pick_request (struct model_thread *t)
 {
   const struct model *m = t->model;
   struct request r = { .volume = rng_below (&t->rng, m->opt.volumes) };
-  const uint64_t start = range_start (m, r.volume, t->id);
-  const uint64_t end = range_start (m, r.volume, t->id + 1);
+  const uint64_t start = model_range_start (m, r.volume, t->id);
+  const uint64_t end = model_range_start (m, r.volume, t->id + 1);
   const unsigned dice = rng_below (&t->rng, 100);
 
   r.length = pick_length (&t->rng);
-  if (dice < 3) {
+  if (m->opt.limits && r.volume % 2) {
+    /* Small enough to fit into a reserve. */
+    r.offset = start + rng_below (&t->rng, (end - start) / 16);
+    if (dice % 2)
+      r.offset += -r.offset % POOL_PAGE_SIZE;
+  }
+  else if (dice < 3) {
     r.offset = start;
   }
   else if (dice < 6) {
@@ -148,7 +147,8 @@ settle (struct model_thread *t, const struct request *r, int rc,
       memset (shadow, 0, r->length);
     return;
   }
-  if (!t->model->opt.full || !test_refused (rc))
+  if (!t->model->opt.full ||
+      (!test_refused (rc) && !(t->model->opt.limits && rc == -EDQUOT)))
     FAIL ("%s of %" PRIu64 " bytes at %" PRIu64 " returned %d", what, r->length,
           r->offset, rc);
   t->counts.refused++;
@@ -175,12 +175,17 @@ static void
 do_write (struct model_thread *t, const struct request *r)
 {
   struct volume *volume = t->model->volumes[r->volume].volume;
+  const uint64_t held = model_limits_held (t, r);
+  const struct ticket ticket = model_limits_begin (t, r);
+  int rc;
 
   content_make (&t->rng, t->buf, r->length, r->offset);
   if (t->model->opt.same)
     make_alike (t, r);
-  settle (t, r, volume_write (volume, t->buf, r->length, r->offset), t->buf,
-          "volume_write");
+  rc = volume_write (volume, t->buf, r->length, r->offset);
+  settle (t, r, rc, t->buf, "volume_write");
+  model_limits_learn (t, r, held);
+  model_limits_end (t, r, &ticket, rc);
 }
 
 static void
@@ -188,8 +193,13 @@ do_zero (struct model_thread *t, const struct request *r)
 {
   struct volume *volume = t->model->volumes[r->volume].volume;
 
-  settle (t, r, volume_zero (volume, r->length, r->offset), NULL,
-          "volume_zero");
+  const uint64_t held = model_limits_held (t, r);
+  const struct ticket ticket = model_limits_begin (t, r);
+  const int rc = volume_zero (volume, r->length, r->offset);
+
+  settle (t, r, rc, NULL, "volume_zero");
+  model_limits_learn (t, r, held);
+  model_limits_end (t, r, &ticket, rc);
 }
 
 /* The whole pages are gone; parts of pages at the edges stay when there is
@@ -202,6 +212,8 @@ do_trim (struct model_thread *t, const struct request *r)
   uint64_t first =
       (r->offset + POOL_PAGE_SIZE - 1) & -(uint64_t) POOL_PAGE_SIZE;
   uint64_t last = end & -(uint64_t) POOL_PAGE_SIZE;
+  const uint64_t held = model_limits_held (t, r);
+  const struct ticket ticket = model_limits_begin (t, r);
 
   CHECK_RC (volume_trim (v->volume, r->length, r->offset), 0);
   if (first > last)
@@ -216,13 +228,15 @@ do_trim (struct model_thread *t, const struct request *r)
            NULL);
   if (end > last && last >= first && last != end)
     learn (t, &(struct request){ r->volume, last, end - last }, NULL);
+  model_limits_learn (t, r, held);
+  model_limits_end (t, r, &ticket, 0);
 }
 
 /* Trims are short now and whole clusters then, as a guest's are. */
 static void
 stretch_trim (struct model_thread *t, struct request *r)
 {
-  const uint64_t end = range_start (t->model, r->volume, t->id + 1);
+  const uint64_t end = model_range_start (t->model, r->volume, t->id + 1);
 
   if (rng_below (&t->rng, 64) == 0)
     r->length = end - r->offset < CLUSTER ? end - r->offset : CLUSTER;
@@ -280,6 +294,7 @@ one_op (struct model_thread *t)
                          r.offset);
     break;
   default:
+    model_limits_look (t->model);
     model_sample_stats (t->model);
     break;
   }
@@ -290,8 +305,10 @@ model_shadow_thread (void *arg)
 {
   struct model_thread *t = arg;
 
-  do
+  do {
     one_op (t);
-  while (model_tick (t->model));
+    if (t->model->opt.limits && rng_below (&t->rng, 500) == 0)
+      model_limits_change (t);
+  } while (model_tick (t->model));
   return NULL;
 }

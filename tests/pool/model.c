@@ -15,7 +15,7 @@
 static const char usage[] =
     "usage: model [--ops N] [--seconds N] [--threads N] [--volumes N]\n"
     "             [--size BYTES] [--pool BYTES] [--seed N] [--codec NAME]\n"
-    "             [--check-every N] [--full] [--hot]\n"
+    "             [--check-every N] [--full] [--limits] [--hot]\n"
     "             [--same N] [--groups N] [--sharing off|auto|always]\n"
     "             [--steward | --no-steward]\n"
     "BYTES may end in K, M, G or T.\n";
@@ -24,6 +24,7 @@ enum {
   OPT_FIRST = 256,
   OPT_FULL,
   OPT_HOT,
+  OPT_LIMITS,
   OPT_SHARING,
   OPT_STEWARD,
   OPT_NO_STEWARD
@@ -44,6 +45,7 @@ static const struct option options[] = {
   { "sharing", required_argument, NULL, OPT_SHARING },
   { "full", no_argument, NULL, OPT_FULL },
   { "hot", no_argument, NULL, OPT_HOT },
+  { "limits", no_argument, NULL, OPT_LIMITS },
   { "steward", no_argument, NULL, OPT_STEWARD },
   { "no-steward", no_argument, NULL, OPT_NO_STEWARD },
   { "help", no_argument, NULL, 'h' },
@@ -111,6 +113,9 @@ set_option (struct model_options *opt, int c)
   case OPT_HOT:
     opt->hot = true;
     break;
+  case OPT_LIMITS:
+    opt->full = opt->limits = true;
+    break;
   case OPT_STEWARD:
   case OPT_NO_STEWARD:
     opt->steward = c == OPT_STEWARD;
@@ -141,6 +146,9 @@ parse_options (struct model_options *opt, int argc, char **argv)
     FAIL ("--threads must be 1 to %u", MODEL_MAX_THREADS);
   if (opt->volumes < 1 || opt->volumes > POOL_MAX_VOLUMES)
     FAIL ("--volumes must be 1 to %u", POOL_MAX_VOLUMES);
+  if (opt->limits && (opt->hot || opt->volumes > MODEL_LIMITS_VOLUMES))
+    FAIL ("--limits goes with at most %u volumes, and without --hot",
+          MODEL_LIMITS_VOLUMES);
   if (opt->size % POOL_PAGE_SIZE || opt->size / opt->threads < MIB / 4)
     FAIL ("--size must be whole pages, and 256K for each thread");
   if (opt->pool == 0) /* by default there is room for all, or for a quarter */
@@ -152,12 +160,13 @@ parse_options (struct model_options *opt, int argc, char **argv)
     opt->check_every = opt->ops / 20 + 1;
   snprintf (test_context, sizeof test_context,
             "seed %" PRIu64 ", %u threads, %u volumes of %" PRIu64
-            "K, pool %" PRIu64 "K, %s%s%s, steward %s, sharing %s, %u "
+            "K, pool %" PRIu64 "K, %s%s%s%s, steward %s, sharing %s, %u "
             "groups, %u same",
             opt->seed, opt->threads, opt->volumes, opt->size >> 10,
             opt->pool >> 10, opt->codec, opt->full ? ", full" : "",
-            opt->hot ? ", hot" : "", opt->steward ? "on" : "off",
-            sharing_names[opt->sharing], opt->groups, opt->same);
+            opt->hot ? ", hot" : "", opt->limits ? ", limits" : "",
+            opt->steward ? "on" : "off", sharing_names[opt->sharing],
+            opt->groups, opt->same);
 }
 
 bool
@@ -233,6 +242,19 @@ run (struct model *m, struct model_thread *threads)
 }
 
 static void
+print_limits (const struct model_counts *sum, uint64_t done)
+{
+  printf ("  limits   %10" PRIu64 "  changes; for quota: %" PRIu64
+          " refused, %" PRIu64 " could not be; below reserve: %" PRIu64 "\n",
+          sum->limits_changed, sum->quota_refused, sum->quota_proved,
+          sum->reserve_proved);
+  if (done > 100000 &&
+      (sum->quota_refused * 400 < done || sum->quota_proved * 400 < done ||
+       sum->reserve_proved * 400 < done))
+    FAIL ("limits mattered too seldom to prove anything");
+}
+
+static void
 print_summary (struct model *m, struct model_thread *threads, double seconds)
 {
   static const char *const names[MODEL_OPS] = { "read", "write",   "zero",
@@ -248,6 +270,10 @@ print_summary (struct model *m, struct model_thread *threads, double seconds)
     }
     sum.refused += threads[i].counts.refused;
     sum.learned_new += threads[i].counts.learned_new;
+    sum.limits_changed += threads[i].counts.limits_changed;
+    sum.quota_refused += threads[i].counts.quota_refused;
+    sum.quota_proved += threads[i].counts.quota_proved;
+    sum.reserve_proved += threads[i].counts.reserve_proved;
   }
   printf ("model: %s\n", test_context);
   printf ("  %" PRIu64 " ops in %.1f s: %.0f ops/s\n", done, seconds,
@@ -258,6 +284,8 @@ print_summary (struct model *m, struct model_thread *threads, double seconds)
   printf ("  refused  %10" PRIu64 "  (%.0f %% of writes)\n", sum.refused,
           sum.ops[MODEL_WRITE] ? 100.0 * sum.refused / sum.ops[MODEL_WRITE]
                                : 0);
+  if (m->opt.limits)
+    print_limits (&sum, done);
   pool_get_stats (m->pool, &s);
   printf ("  pool: used %" PRIu64 "K of %" PRIu64 "K, blobs %" PRIu64
           "K in %" PRIu64 " pages, fill %" PRIu64 ", cleaned %" PRIu64

@@ -7,6 +7,8 @@
  *           copy of it.  The borders of the ranges lie in the middle of
  *           pages, so neighbours' read-modify-writes meet in one page, and
  *           each must keep the other's bytes.   model-shadow.c
+ *           With --limits, quotas and reserves come and go, and the shadows say
+ *           who may be refused.  model-limits.c
  *   hot     all threads use the same few pages; everything written names its
  *           writer and its moment.                model-hot.c
  */
@@ -21,6 +23,7 @@
 
 #define MODEL_MAX_THREADS 64u
 #define MODEL_MAX_REQUEST (256u << 10)
+#define MODEL_LIMITS_VOLUMES 16u
 
 enum model_op {
   MODEL_READ,
@@ -47,6 +50,7 @@ struct model_options {
   unsigned same;   /* every other page is one of so many; 0: all differ */
   bool full; /* the pool is too small, writes may be refused */
   bool hot;
+  bool limits; /* quotas and reserves, that change */
   bool steward;
 };
 
@@ -55,11 +59,34 @@ struct model_counts {
   uint64_t bytes[MODEL_OPS];
   uint64_t refused;
   uint64_t learned_new; /* pages that a refused request did change */
+  uint64_t limits_changed, quota_refused;
+  uint64_t quota_proved,
+      reserve_proved; /* requests that could not be refused */
 };
 
 struct model_volume {
   struct volume *volume;
   uint8_t *shadow; /* each thread touches its own range alone */
+
+  /* model-limits.c */
+  _Atomic uint64_t pages; /* that may hold something */
+  _Atomic uint64_t quota, reserve;
+  _Atomic uint64_t limits_serial; /* odd: they are being changed */
+  _Atomic uint64_t granted; /* limits_serial for which the reserve is there */
+  _Atomic uint64_t over_quota, over_reserve; /* how often pages went over */
+};
+
+struct request {
+  unsigned volume;
+  uint64_t offset;
+  uint64_t length;
+};
+
+/* What is known of the limits when a request begins. */
+struct ticket {
+  uint64_t added; /* to the pages of the volume */
+  uint64_t serial, quota, reserve, over_quota, over_reserve;
+  bool granted, below_quota, below_reserve;
 };
 
 struct model {
@@ -89,6 +116,24 @@ extern bool model_tick (struct model *m);
 extern void model_sample_stats (struct model *m);
 
 extern void *model_shadow_thread (void *arg);
+
+/* The first byte of a thread's range.  Borders are never page borders. */
+extern uint64_t model_range_start (const struct model *m, unsigned volume,
+                                   unsigned thread);
+
+/* Around a request: held before it; begin; the request; the shadow is brought
+ * up to date; learn; end. */
+extern uint64_t model_limits_held (struct model_thread *t,
+                                   const struct request *r);
+extern struct ticket model_limits_begin (struct model_thread *t,
+                                         const struct request *r);
+extern void model_limits_learn (struct model_thread *t, const struct request *r,
+                                uint64_t held_before);
+extern void model_limits_end (struct model_thread *t, const struct request *r,
+                              const struct ticket *ticket, int rc);
+extern void model_limits_change (struct model_thread *t);
+extern void model_limits_look (struct model *m);
+
 extern void model_hot_init (struct model *m);
 extern void *model_hot_thread (void *arg);
 

@@ -213,6 +213,16 @@ do_compact (struct nth *t)
   verify_all (t, false);
 }
 
+/* Limits that are never reached: what they make the pool count must be right
+ * when a write fails half way. */
+static void
+do_limits (struct nth *t, unsigned v, uint64_t quota, uint64_t reserve)
+{
+  if (t->shadow[v])
+    CHECK_RC (volume_set_limits (t->volumes[v], quota, reserve), 0);
+  POOL_CHECK (t->pool, false);
+}
+
 /* Several leaves (2 MiB of a volume each) and segments (1 MiB of blobs). */
 static void
 script (struct nth *t)
@@ -229,6 +239,8 @@ script (struct nth *t)
     do_trim (t, 0, 300 << 10, at + 777);
   do_zero (t, 0, 2 * MIB + 5000, MIB + 100);
   do_compact (t);
+  do_limits (t, 0, 60 * MIB, 5 * MIB);
+  do_limits (t, 1, 0, 30 * MIB);
   for (unsigned i = 0; i < 24; i++)
     do_write (t, rng_below (&t->rng, VOLUMES),
               1 + rng_below (&t->rng, 200 << 10),
@@ -237,6 +249,8 @@ script (struct nth *t)
   do_write (t, 1, 1 << 20, 4 * MIB);
   do_delete (t, 2);
   do_open (t, 2);
+  do_limits (t, 1, 0, 0);
+  do_limits (t, 2, 40 * MIB, 0);
   do_write (t, 2, 100, 4095);
   do_compact (t);
   verify_all (t, true);

@@ -57,8 +57,8 @@ build ()
   # shellcheck disable=SC2086
   (cd "$work/$name/pool" && "$@" $flags -c "$top"/host-pool/*.c) || return 1
   for source in test content sampler churn damage full limits nth \
-      loss restart volumes \
-      model model-hot model-shadow model-verify; do
+      loss quota restart volumes \
+      model model-hot model-limits model-shadow model-verify; do
     # shellcheck disable=SC2086
     (cd "$work/$name/tests" &&
         "$@" $flags -c "$top/tests/pool/$source.c") || return 1
@@ -73,12 +73,13 @@ build ()
       "$@" $flags -o "$out" $main tests/test.o tests/content.o pool/*.o \
         ${TEST_LIBS:-}
     }
-    model='tests/model.o tests/model-hot.o tests/model-shadow.o
-      tests/model-verify.o'
+    model='tests/model.o tests/model-hot.o tests/model-limits.o
+      tests/model-shadow.o tests/model-verify.o'
     link model "$model" "$@" &&
       link nth tests/nth.o "$@" &&
       link limits tests/limits.o "$@" &&
       link loss tests/loss.o "$@" &&
+      link quota tests/quota.o "$@" &&
       link volumes tests/volumes.o "$@" &&
       link damage tests/damage.o "$@" &&
       link restart tests/restart.o "$@" &&
@@ -138,11 +139,13 @@ for kind in $kinds; do
   run "$kind" ./model --ops ${n}0000 --size 4M
   run "$kind" ./model --ops ${n}0000 --full --size 16M
   run "$kind" ./model --ops ${n}0000 --no-steward --codec none --size 4M
+  run "$kind" ./model --limits --ops ${n}0000 --size 16M
   run "$kind" ./model --hot --ops ${n}0000
   run "$kind" ./model --hot --ops ${n}0000 --full --size 64M --pool 16M
   run "$kind" ./limits
   run "$kind" ./loss --ops 1000
   run "$kind" ./volumes
+  run "$kind" ./quota --pool 16M
   run "$kind" ./damage
   run "$kind" ./restart --cycles ${n}0
   run "$kind" ./full --pool 16M --rounds $rounds
