@@ -536,3 +536,30 @@ exports_each (int (*fn) (struct volume *volume, void *opaque), void *opaque)
     r = fn (e->volume, opaque);
   return r;
 }
+
+static void
+view_locked (const struct export *export, struct export_view *ret)
+{
+  *ret = (struct export_view){
+    .volume = export->volume,
+    .holder = export->claimed ? &export->holder : NULL,
+  };
+  for (const struct conn *c = export->conns; c != NULL; c = c->next)
+    ret->connections++;
+}
+
+int
+exports_view (int (*fn) (const struct export_view *view, void *opaque),
+              void *opaque)
+{
+  int r = 0;
+
+  LOCK_THIS_SCOPE ();
+  for (struct export *e = exports; e != NULL && r == 0; e = e->next) {
+    struct export_view view;
+
+    view_locked (e, &view);
+    r = fn (&view, opaque);
+  }
+  return r;
+}

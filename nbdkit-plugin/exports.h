@@ -76,4 +76,17 @@ extern bool exports_in_use (void);
 extern int exports_each (int (*fn) (struct volume *volume, void *opaque),
                          void *opaque);
 
+/* What an operator may know of an export.  Good only inside fn. */
+struct export_view {
+  struct volume *volume;
+  const struct peer *holder; /* who writes; NULL: nobody */
+  unsigned connections;
+};
+
+/* The same; exports come neither into being nor go meanwhile, so fn is
+ * brief. */
+extern int exports_view (int (*fn) (const struct export_view *view,
+                                    void *opaque),
+                         void *opaque);
+
 #endif /* VMSWAP_EXPORTS_H */

@@ -39,7 +39,7 @@ warn_if_larger_than_host (uint64_t bytes)
                   human_size (&pool_size, bytes), human_size (&ram_size, ram));
 }
 
-void
+bool
 hostmem_protect (struct pool *pool)
 {
   struct pool_stats stats;
@@ -57,4 +57,5 @@ hostmem_protect (struct pool *pool)
                   "RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK= in a systemd "
                   "unit), or give CAP_IPC_LOCK",
                   strerror (-r), pool_lockable_bytes (pool));
+  return r == 0;
 }

@@ -12,6 +12,7 @@
  *     hostmem.c     memory locking
  *     stop.c        signals that end the server
  *     notify.c      what a service manager is told
+ *     control.c     what an operator is told, and may do
  *
  * Life: the pool is made in .get_ready, where an error still reaches the
  * user's terminal; what fork would undo (locked memory, threads) waits for
@@ -24,16 +25,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "control.h"
 #include "describe.h"
 #include "exports.h"
 #include "hostmem.h"
 #include "human.h"
 #include "notify.h"
 #include "pool.h"
+#include "remember.h"
 #include "serve.h"
 #include "settings.h"
 #include "stop.h"
@@ -50,10 +54,12 @@ int vmswap_debug_pool;
 
 static struct settings settings = SETTINGS_DEFAULT;
 static struct pool *pool;
+static struct render_server server = { .settings = &settings };
 
 static void
 vmswap_unload (void)
 {
+  control_free ();
   if (pool != NULL) {
     if (vmswap_debug_pool)
       describe_pool (pool, "unload");
@@ -96,6 +102,7 @@ vmswap_dump_plugin (void)
   printf ("vmswap_mlock=yes\n");
   printf ("vmswap_state=yes\n");
   printf ("vmswap_registry=yes\n");
+  printf ("vmswap_control=yes\n");
 }
 
 /* One thread per connection, unless writes may wait for room: then others
@@ -136,7 +143,9 @@ vmswap_get_ready (void)
   }
   if (pool_was_adopted (pool))
     describe_pool (pool, "adopted");
-  return exports_start (pool, &settings);
+  if (exports_start (pool, &settings) == -1)
+    return -1;
+  return control_prepare (&settings);
 }
 
 static int
@@ -144,7 +153,9 @@ vmswap_after_fork (void)
 {
   int r;
 
-  hostmem_protect (pool);
+  server.locked = hostmem_protect (pool);
+  server.registry = remember_is_on ();
+  server.start_time = time (NULL);
   if (settings.state != NULL)
     stop_catch_signals ();
   r = pool_start_steward (pool);
@@ -152,9 +163,10 @@ vmswap_after_fork (void)
     nbdkit_error ("cannot start the steward thread: %s: raise the limit of "
                   "tasks",
                   strerror (-r));
-  else
-    notify_ready (pool);
-  return r < 0 ? -1 : 0;
+  if (r < 0 || control_start (pool, &server) == -1)
+    return -1;
+  notify_ready (pool);
+  return 0;
 }
 
 static void
@@ -162,6 +174,7 @@ vmswap_cleanup (void)
 {
   stop_release_signals ();
   notify_stopping ();
+  control_stop ();
   pool_stop_steward (pool);
 }
 

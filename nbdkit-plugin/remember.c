@@ -49,6 +49,12 @@ remember_stop (void)
   registry = NULL;
 }
 
+bool
+remember_is_on (void)
+{
+  return registry != NULL;
+}
+
 int
 remember_each (int (*fn) (const struct registry_entry *entry, void *opaque),
                void *opaque)

@@ -19,6 +19,9 @@
 extern int remember_start (struct pool *pool, const struct settings *settings);
 extern void remember_stop (void);
 
+/* Is there a registry? */
+extern bool remember_is_on (void);
+
 /* Calls fn for all that earlier servers left, those of this pool included. */
 extern int remember_each (int (*fn) (const struct registry_entry *entry,
                                      void *opaque),

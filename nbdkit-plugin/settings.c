@@ -31,6 +31,10 @@ const char settings_help[] =
     "guest=NAME[,size=SIZE]   Offer this export; repeat for more (default:\n"
     "                         exports open by name).\n"
     "compressor=lz4|none      How pages are compressed (default: lz4).\n"
+    "control=PATH             Tell vmswapctl how things are on this socket\n"
+    "                         (default: no).\n"
+    "control-port=PORT        The same, only to be read, on this TCP port of\n"
+    "                         the loopback (default: no).\n"
     "full=error|stall         What a write meets when the pool is full\n"
     "                         (default: error).\n"
     "parallel=BOOL            Serve the requests of one connection in\n"
@@ -230,6 +234,42 @@ set_registry (struct settings *settings, const char *key, const char *value)
   return 0;
 }
 
+/* It need not be there yet, and it must not be followed. */
+static int
+set_control (struct settings *settings, const char *key, const char *value)
+{
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: name a socket to be made, such as "
+                  "/run/vmswap/control",
+                  key);
+    return -1;
+  }
+  settings->control = nbdkit_absolute_path (value);
+  if (settings->control == NULL) {
+    nbdkit_error ("%s=: no memory: %m", key);
+    return -1;
+  }
+  return 0;
+}
+
+static int
+set_control_port (struct settings *settings, const char *key, const char *value)
+{
+  const size_t digits = strspn (value, "0123456789");
+  const unsigned long port = digits > 0 && digits <= 5 && value[digits] == '\0'
+                                 ? strtoul (value, NULL, 10)
+                                 : 0;
+  struct shown shown;
+
+  if (port == 0 || port > UINT16_MAX) {
+    nbdkit_error ("%s=%s is no TCP port: give a number from 1 to 65535", key,
+                  show (&shown, value));
+    return -1;
+  }
+  settings->control_port = port;
+  return 0;
+}
+
 static int
 set_swap_header (struct settings *settings, const char *key, const char *value)
 {
@@ -332,6 +372,8 @@ static const struct parameter {
   { "size", false, set_size },
   { "guest", true, set_guest },
   { "compressor", false, set_compressor },
+  { "control", false, set_control },
+  { "control-port", false, set_control_port },
   { "full", false, set_full },
   { "parallel", false, set_parallel },
   { "registry", false, set_registry },
@@ -388,4 +430,6 @@ settings_free (struct settings *settings)
   settings->state = NULL;
   free (settings->registry);
   settings->registry = NULL;
+  free (settings->control);
+  settings->control = NULL;
 }

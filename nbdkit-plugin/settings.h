@@ -36,10 +36,12 @@ struct settings {
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the
                    * default, if that can be had */
-  bool stall;     /* full=stall */
-  bool parallel;  /* requests of one connection run in parallel */
-  bool share;     /* several peers may write to one export */
-  bool swap_header; /* blank exports get a swap header */
+  char *control;  /* a socket of the control server, absolute, or NULL */
+  uint16_t control_port; /* and its TCP port on the loopback; 0: none */
+  bool stall;            /* full=stall */
+  bool parallel;         /* requests of one connection run in parallel */
+  bool share;            /* several peers may write to one export */
+  bool swap_header;      /* blank exports get a swap header */
 
   struct guest *guests; /* NULL: exports open by name */
   size_t nr_guests;

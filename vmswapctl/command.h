@@ -22,8 +22,11 @@ struct command {
 };
 
 extern command_fn command_check;
+extern command_fn command_json;
+extern command_fn command_metrics;
 extern command_fn command_registry;
 extern command_fn command_reset;
+extern command_fn command_status;
 
 /* One line on stderr, after the name of the program. */
 extern void complain (const char *fmt, ...)

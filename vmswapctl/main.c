@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +19,19 @@ static const struct command commands[] = {
   { "check", "DIR",
     "verify the pool that a stopped server left in DIR (its state=)",
     command_check },
+  { "json", "[--control PATH]", "print all that the server tells, as JSON",
+    command_json },
+  { "metrics", "[--control PATH] [--textfile FILE]",
+    "print it for Prometheus, or put it into FILE for node_exporter",
+    command_metrics },
   { "registry", "[DIR]",
     "list the exports that hold pages, as the registry in DIR knows them",
     command_registry },
   { "reset", "[--state DIR] [--registry DIR|none] NAME",
     "forget an export and drop its pages; the server must be stopped",
     command_reset },
+  { "status", "[--control PATH] [--all]",
+    "show who swaps, what it takes and what it saves", command_status },
 };
 
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])
@@ -68,6 +76,8 @@ help (void)
             commands[i].arguments, commands[i].brief);
   printf ("\n"
           "  vmswapctl --help, --version\n\n"
+          "PATH is the server's control=; VMSWAP_CONTROL or\n"
+          "/run/vmswap/control if it is not given.\n\n"
           "Exit status: 0 done, and sound; 1 damaged; 2 it cannot be done.\n"
           "The manual is vmswapctl(8).\n");
 }
@@ -91,6 +101,8 @@ main (int argc, char **argv)
                                            { NULL, 0, NULL, 0 } };
   const struct command *command;
 
+  /* The characters of the user; numbers as everybody writes them. */
+  setlocale (LC_CTYPE, "");
   /* "+": options after the command are the command's. */
   switch (getopt_long (argc, argv, "+hV", options, NULL)) {
   case -1:

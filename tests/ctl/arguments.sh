@@ -32,6 +32,17 @@ wrong 'name the server.s directories' reset --registry none web1
 wrong "$dir/none/pool.vmswap: No such file" reset --registry none \
     --state "$dir/none" web1
 [ ! -e "$dir/none" ] || fail "something was made"
+for command in json metrics status; do
+    wrong "usage: vmswapctl $command " $command web1
+    wrong "usage: vmswapctl $command " $command --control
+    wrong "usage: vmswapctl $command " $command --state "$dir"
+    wrong "no server answers at $dir/none" $command --control "$dir/none"
+done
+wrong 'usage: vmswapctl status ' status --textfile "$dir/none"
+wrong 'usage: vmswapctl metrics ' metrics --all
+VMSWAP_CONTROL=$dir/nowhere
+export VMSWAP_CONTROL
+wrong "no server answers at $dir/nowhere" status
 wrong "$dir/none/pool.vmswap: No such file" check "$dir/none"
 mkdir "$dir/bare"
 wrong "$dir/bare/pool.vmswap: No such file" check "$dir/bare"

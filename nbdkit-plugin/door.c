@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The sockets that the control server listens on.  Owns nothing but what it
+ * gives out.
+ *
+ * A new socket is made under a name of its own, listens, and is then renamed,
+ * so that at any moment the path is a socket that somebody listens on, or a
+ * dead one. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "door.h"
+
+/* Connections that wait to be accepted. */
+#define BACKLOG 64
+
+static int
+new_socket (int family)
+{
+  return socket (family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+static int
+set_address (struct sockaddr_un *address, const char *path)
+{
+  memset (address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (strlen (path) >= sizeof address->sun_path) {
+    nbdkit_error ("control=%s: the path is longer than %zu bytes, the most a "
+                  "socket can have: give a shorter one",
+                  path, sizeof address->sun_path - 1);
+    return -1;
+  }
+  strcpy (address->sun_path, path);
+  return 0;
+}
+
+/* Does somebody listen there?  A full queue is somebody, too. */
+static bool
+is_alive (const struct sockaddr_un *address)
+{
+  const int fd = new_socket (AF_UNIX);
+  bool alive = true;
+
+  if (fd != -1) {
+    alive =
+        connect (fd, (const struct sockaddr *) address, sizeof *address) == 0 ||
+        errno != ECONNREFUSED;
+    close (fd);
+  }
+  return alive;
+}
+
+/* May a socket of ours take that place? */
+static int
+check_place (const struct sockaddr_un *address)
+{
+  const char *path = address->sun_path;
+  struct stat st;
+
+  if (lstat (path, &st) == -1) {
+    if (errno == ENOENT)
+      return 0;
+    nbdkit_error ("control=%s: %m", path);
+    return -1;
+  }
+  if (!S_ISSOCK (st.st_mode)) {
+    nbdkit_error ("control=%s is there and is no socket: remove it, or give "
+                  "another path",
+                  path);
+    return -1;
+  }
+  if (is_alive (address)) {
+    nbdkit_error ("control=%s: another server listens there: stop that first, "
+                  "or give each server a control= of its own",
+                  path);
+    return -1;
+  }
+  return 0;
+}
+
+/* Binds the socket to a name of its own and moves it to the path. */
+static int
+bind_at (struct door *door, const struct sockaddr_un *address)
+{
+  struct sockaddr_un fresh;
+  char path[sizeof address->sun_path + 32];
+  struct stat st;
+
+  snprintf (path, sizeof path, "%s.%d", address->sun_path, (int) getpid ());
+  if (set_address (&fresh, path) == -1)
+    return -1;
+  unlink (path);
+  /* The mode of the socket becomes that of the file, less the umask. */
+  if (fchmod (door->fd, S_IRUSR | S_IWUSR) == -1 ||
+      bind (door->fd, (struct sockaddr *) &fresh, sizeof fresh) == -1) {
+    nbdkit_error ("control=%s: cannot make a socket there: %m: give a path in "
+                  "a directory that the server may write to",
+                  address->sun_path);
+    return -1;
+  }
+  if (listen (door->fd, BACKLOG) == -1 || lstat (path, &st) == -1 ||
+      rename (path, address->sun_path) == -1) {
+    nbdkit_error ("control=%s: %m", address->sun_path);
+    unlink (path);
+    return -1;
+  }
+  door->device = st.st_dev;
+  door->inode = st.st_ino;
+  return 0;
+}
+
+/* Keeps another server, which starts in the same moment, from taking the same
+ * place.  Whoever can read the directory can hold the lock, so there is a limit
+ * to the patience; without the lock, the later of the two has the path. */
+static int
+lock_directory (const char *path)
+{
+  const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+  char directory[sizeof ((struct sockaddr_un *) 0)->sun_path];
+  char *slash;
+  int fd;
+
+  strcpy (directory, path);
+  slash = strrchr (directory, '/');
+  slash[slash == directory] = '\0';
+  fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (int tries = 100; fd != -1 && tries > 0; --tries) {
+    if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+      break;
+    nanosleep (&pause, NULL);
+  }
+  return fd;
+}
+
+int
+door_open (const char *path, struct door *ret)
+{
+  struct sockaddr_un address;
+  int lock, r;
+
+  if (set_address (&address, path) == -1)
+    return -1;
+  ret->fd = new_socket (AF_UNIX);
+  if (ret->fd == -1) {
+    nbdkit_error ("control=%s: %m", path);
+    return -1;
+  }
+  lock = lock_directory (path);
+  r = check_place (&address) == -1 || bind_at (ret, &address) == -1 ? -1 : 0;
+  if (lock != -1)
+    close (lock);
+  if (r == 0)
+    ret->path = path;
+  else
+    door_close (ret);
+  return r;
+}
+
+void
+door_remove (struct door *door)
+{
+  struct stat st;
+
+  if (door->path != NULL && lstat (door->path, &st) == 0 &&
+      st.st_dev == door->device && st.st_ino == door->inode)
+    unlink (door->path);
+  door->path = NULL;
+}
+
+void
+door_close (struct door *door)
+{
+  if (door->fd != -1)
+    close (door->fd);
+  door->fd = -1;
+}
+
+/* Says nothing. */
+static int
+listen_at (const struct sockaddr *address, socklen_t size)
+{
+  const int on = 1;
+  const int fd = new_socket (address->sa_family);
+  int err;
+
+  if (fd == -1)
+    return -1;
+  if (address->sa_family == AF_INET6)
+    setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind (fd, address, size) == 0 && listen (fd, BACKLOG) == 0)
+    return fd;
+  err = errno;
+  close (fd);
+  errno = err;
+  return -1;
+}
+
+int
+door_open_port (uint16_t port, int fd[2])
+{
+  const struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_port = htons (port),
+                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  const struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+                                    .sin6_port = htons (port),
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+  fd[0] = listen_at ((const struct sockaddr *) &in, sizeof in);
+  if (fd[0] == -1) {
+    nbdkit_error ("control-port=%u: cannot listen on 127.0.0.1: %m: give "
+                  "another port",
+                  port);
+    return -1;
+  }
+  fd[1] = listen_at ((const struct sockaddr *) &in6, sizeof in6);
+  if (fd[1] == -1 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) {
+    nbdkit_error ("control-port=%u: cannot listen on ::1: %m: give another "
+                  "port",
+                  port);
+    close (fd[0]);
+    fd[0] = -1;
+    return -1;
+  }
+  return 0;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The sockets that the control server listens on.
+ *
+ * Functions that fail have said why (nbdkit_error) and return -1.
+ */
+
+#ifndef VMSWAP_DOOR_H
+#define VMSWAP_DOOR_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A socket in the file system, and which one it is: somebody else's that has
+ * taken its place is not removed. */
+struct door {
+  const char *path;
+  int fd; /* -1: none */
+  dev_t device;
+  ino_t inode;
+};
+
+#define DOOR_NONE                                                              \
+  {                                                                            \
+    .fd = -1                                                                   \
+  }
+
+/* Listens at path, which it keeps: only the user of the server (and root) may
+ * connect, from the first moment on.  What a dead server left there is
+ * replaced; a socket that somebody listens on is not, nor anything else. */
+extern int door_open (const char *path, struct door *ret);
+
+/* Removes the socket from the file system, if it is still this one. */
+extern void door_remove (struct door *door);
+extern void door_close (struct door *door);
+
+/* Listens on 127.0.0.1 and on ::1, where the host has them; fd is -1 where
+ * not. */
+extern int door_open_port (uint16_t port, int fd[2]);
+
+#endif /* VMSWAP_DOOR_H */

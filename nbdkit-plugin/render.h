@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Figures as text for programs: JSON and Prometheus' exposition format.
+ *
+ * docs/CONTROL.md describes both.  Functions return 0 or -ENOMEM.
+ */
+
+#ifndef VMSWAP_RENDER_H
+#define VMSWAP_RENDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "figures.h"
+
+struct evbuffer;
+
+/* What does not change while the server lives. */
+struct render_server {
+  const struct settings *settings;
+  int64_t start_time; /* seconds since 1970 */
+  bool locked;        /* the pool is locked in memory */
+  bool registry;      /* lost pages would be noticed */
+};
+
+extern int render_json (const struct figures *figures,
+                        const struct render_server *server,
+                        struct evbuffer *out);
+
+/* The table itself: names, kinds, units, meanings. */
+extern int render_table (struct evbuffer *out);
+
+extern int render_metrics (const struct figures *figures,
+                           const struct render_server *server,
+                           struct evbuffer *out);
+
+#endif /* VMSWAP_RENDER_H */

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the control server is asked, and its answers.  Owns the table of paths;
+ * each answer is made anew. */
+
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "figures.h"
+#include "page-html.h"
+#include "route.h"
+
+/* Where the page has this, the browser must find what the header
+ * Content-Security-Policy says: nothing else on the page is a script. */
+#define NONCE_MARK "@NONCE@"
+
+typedef int answer_fn (const struct route *route,
+                       struct evhttp_request *request, struct evbuffer *body);
+
+static void
+set_header (struct evhttp_request *request, const char *name, const char *value)
+{
+  evhttp_add_header (evhttp_request_get_output_headers (request), name, value);
+}
+
+static void
+set_type (struct evhttp_request *request, const char *type)
+{
+  set_header (request, "Content-Type", type);
+  set_header (request, "Cache-Control", "no-store");
+  set_header (request, "X-Content-Type-Options", "nosniff");
+  set_header (request, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+static const char *
+phrase_of (int code)
+{
+  switch (code) {
+  case 200:
+    return "OK";
+  case 400:
+    return "Bad Request";
+  case 403:
+    return "Forbidden";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 409:
+    return "Conflict";
+  case 501:
+    return "Not Implemented";
+  default:
+    return "Service Unavailable";
+  }
+}
+
+static void
+send_line (struct evhttp_request *request, int code, const char *format,
+           va_list args)
+{
+  struct evbuffer *body = evbuffer_new ();
+
+  set_type (request, "text/plain; charset=utf-8");
+  if (body != NULL) {
+    evbuffer_add_vprintf (body, format, args);
+    evbuffer_add (body, "\n", 1);
+  }
+  evhttp_send_reply (request, code, phrase_of (code), body);
+  if (body != NULL)
+    evbuffer_free (body);
+}
+
+void
+route_refuse (struct evhttp_request *request, int code, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  send_line (request, code, format, args);
+  va_end (args);
+}
+
+static int
+answer_json (const struct route *route, struct evhttp_request *request,
+             struct evbuffer *body)
+{
+  struct figures figures;
+  int r = figures_take (route->pool, &figures);
+
+  if (r < 0)
+    return r;
+  set_type (request, "application/json");
+  r = render_json (&figures, route->server, body);
+  figures_free (&figures);
+  return r;
+}
+
+static int
+answer_figures (const struct route *route, struct evhttp_request *request,
+                struct evbuffer *body)
+{
+  set_type (request, "application/json");
+  return render_table (body);
+}
+
+static int
+answer_metrics (const struct route *route, struct evhttp_request *request,
+                struct evbuffer *body)
+{
+  struct figures figures;
+  int r = figures_take (route->pool, &figures);
+
+  if (r < 0)
+    return r;
+  set_type (request, "text/plain; version=0.0.4; charset=utf-8");
+  r = render_metrics (&figures, route->server, body);
+  figures_free (&figures);
+  return r;
+}
+
+static void
+set_policy (struct evhttp_request *request, const char *nonce)
+{
+  char policy[256];
+
+  snprintf (policy, sizeof policy,
+            "default-src 'none'; connect-src 'self'; img-src data:; "
+            "script-src 'nonce-%s'; style-src 'nonce-%s'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            nonce, nonce);
+  set_header (request, "Content-Security-Policy", policy);
+  set_header (request, "Cross-Origin-Opener-Policy", "same-origin");
+  set_header (request, "Referrer-Policy", "no-referrer");
+  set_header (request, "X-Frame-Options", "DENY");
+}
+
+static int
+answer_page (const struct route *route, struct evhttp_request *request,
+             struct evbuffer *body)
+{
+  const char *from = (const char *) page_html;
+  const char *end = from + sizeof page_html;
+  unsigned char random[16];
+  char nonce[2 * sizeof random + 1];
+  const char *mark;
+
+  if (getrandom (random, sizeof random, 0) != sizeof random)
+    return -1;
+  for (size_t i = 0; i < sizeof random; ++i)
+    sprintf (&nonce[2 * i], "%02x", random[i]);
+  set_type (request, "text/html; charset=utf-8");
+  set_policy (request, nonce);
+  while ((mark = memmem (from, end - from, NONCE_MARK, strlen (NONCE_MARK))) !=
+         NULL) {
+    if (evbuffer_add (body, from, mark - from) == -1 ||
+        evbuffer_add (body, nonce, strlen (nonce)) == -1)
+      return -1;
+    from = mark + strlen (NONCE_MARK);
+  }
+  return evbuffer_add (body, from, end - from);
+}
+
+static const struct path {
+  const char *path;
+  answer_fn *answer;
+} paths[] = {
+  { "/", answer_page },
+  { "/figures", answer_figures },
+  { "/json", answer_json },
+  { "/metrics", answer_metrics },
+};
+
+static const struct path *
+find_path (struct evhttp_request *request)
+{
+  const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri (request);
+  const char *path = uri == NULL ? NULL : evhttp_uri_get_path (uri);
+
+  for (size_t i = 0; path != NULL && i < sizeof paths / sizeof paths[0]; ++i)
+    if (strcmp (path, paths[i].path) == 0)
+      return &paths[i];
+  return NULL;
+}
+
+static void
+send_answer (const struct route *route, const struct path *path,
+             struct evhttp_request *request)
+{
+  struct evbuffer *body = evbuffer_new ();
+
+  if (body != NULL && path->answer (route, request, body) == 0)
+    evhttp_send_reply (request, 200, phrase_of (200), body);
+  else
+    route_refuse (request, 503, "no memory for the answer: try again");
+  if (body != NULL)
+    evbuffer_free (body);
+}
+
+void
+route_answer (const struct route *route, bool writable,
+              struct evhttp_request *request)
+{
+  const enum evhttp_cmd_type method = evhttp_request_get_command (request);
+  const struct path *path = find_path (request);
+
+  if (path == NULL)
+    route_refuse (request, 404,
+                  "there is nothing here: GET /, /json, /figures or /metrics");
+  else if (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD)
+    send_answer (route, path, request);
+  else {
+    set_header (request, "Allow", "GET, HEAD");
+    route_refuse (request, 405, "%s can only be read: use GET", path->path);
+  }
+}

@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# All views of a server agree in every figure, at a quiet moment: /json,
+# /metrics, vmswapctl json, metrics and status.  The metrics are what Prometheus
+# can read, whatever the names of the exports are.
+. "${srcdir:-.}/functions.sh"
+. "${srcdir:-.}/online.sh"
+
+# All that a name can hold and that some format could trip over.
+cat >"$dir/names" <<'NAMES'
+web1
+a "quoted" \ name \n
+{guest="x"} 1
+%00%n ?&=#+
+<script>alert(1)</script>
+NAMES
+
+serve pool=64M size=32M
+python3 "${srcdir:-.}/views.py" fill "$dir"
+
+# The server is quiet once its steward has tidied up.
+all_views_agree ()
+{
+    "$ctl" json >"$dir/json"
+    "$ctl" metrics >"$dir/metrics"
+    "$ctl" status --all >"$dir/all"
+    "$ctl" status >"$dir/status"
+    get /figures >"$dir/figures"
+    get /json >"$dir/json2"
+    status=0
+    python3 "${srcdir:-.}/views.py" compare "$dir" || status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 3 ] || fail "see above"
+    return "$status"
+}
+poll 60 all_views_agree || fail "the server is never quiet"
+
+# The text file is the same, readable, and nothing else is left there.
+mkdir "$dir/textfile"
+textfile_agrees ()
+{
+    ctl 0 metrics --textfile "$dir/textfile/vmswap.prom"
+    "$ctl" metrics | cmp -s "$dir/textfile/vmswap.prom" -
+}
+poll 60 textfile_agrees || fail "the text file differs"
+[ "$(stat -c %a "$dir/textfile/vmswap.prom")" = 644 ] || fail "its mode"
+[ "$(ls -A "$dir/textfile")" = vmswap.prom ] || fail "more files"
+ctl 2 metrics --textfile "$dir/none/vmswap.prom"
+
+# No guests, and a full registry of words that --all knows.
+stop
+serve pool=64M size=32M
+ctl 0 status
+says out '^no guests$'
+"$ctl" metrics >"$dir/metrics"
+python3 "${srcdir:-.}/views.py" parse "$dir" || fail "metrics without guests"

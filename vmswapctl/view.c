@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The server's figures as a terminal shows them.  Owns what it last heard of
+ * the server. */
+
+#include <config.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "client.h"
+#include "human.h"
+#include "view.h"
+
+int
+view_open (struct view *view, const char *control)
+{
+  *view = (struct view){ .client = client_new (control) };
+  if (view->client) {
+    view->table = client_get_json (view->client, "/figures");
+    if (view->table && view_refresh (view) == 0)
+      return 0;
+  }
+  view_close (view);
+  return -1;
+}
+
+int
+view_refresh (struct view *view)
+{
+  json_t *now = client_get_json (view->client, "/json");
+
+  if (!now)
+    return -1;
+  json_decref (view->now);
+  view->now = now;
+  return 0;
+}
+
+void
+view_close (struct view *view)
+{
+  json_decref (view->table);
+  json_decref (view->now);
+  client_free (view->client);
+  *view = (struct view){ 0 };
+}
+
+uint64_t
+view_number (const json_t *object, const char *figure)
+{
+  return json_integer_value (json_object_get (object, figure));
+}
+
+double
+view_real (const json_t *object, const char *figure)
+{
+  return json_number_value (json_object_get (object, figure));
+}
+
+const char *
+view_size (const json_t *object, const char *figure, struct view_text *text)
+{
+  struct human human;
+
+  snprintf (text->text, sizeof text->text, "%s",
+            human_size (&human, view_number (object, figure)));
+  return text->text;
+}
+
+const char *
+view_ratio (const json_t *object, const char *figure, struct view_text *text)
+{
+  const double ratio = view_real (object, figure);
+
+  if (ratio > 0)
+    snprintf (text->text, sizeof text->text, ratio < 100 ? "%.2f" : "%.0f",
+              ratio);
+  else
+    strcpy (text->text, "-");
+  return text->text;
+}
+
+/* Names come from clients: what is no character here, or does something to a
+ * terminal, is a question mark. */
+const char *
+view_guest_name (const json_t *guest, struct view_name *name)
+{
+  const char *from = json_string_value (json_object_get (guest, "name"));
+  const char *end = from ? from + strlen (from) : NULL;
+  char *to = name->text;
+  mbstate_t state = { 0 };
+
+  while (from < end && to + MB_LEN_MAX < name->text + sizeof name->text) {
+    wchar_t c;
+    const size_t length = mbrtowc (&c, from, end - from, &state);
+
+    if (length == (size_t) -1 || length == (size_t) -2 || length == 0) {
+      memset (&state, 0, sizeof state);
+      *to++ = '?';
+      from++;
+      continue;
+    }
+    if (iswprint (c)) {
+      memcpy (to, from, length);
+      to += length;
+    }
+    else
+      *to++ = '?';
+    from += length;
+  }
+  *to = '\0';
+  return name->text;
+}
