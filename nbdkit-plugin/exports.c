@@ -42,7 +42,8 @@ struct export
   bool own_header; /* the header is ours, see header.h */
   uint64_t serial; /* of its entry in the registry, as far as this knows */
   bool claimed;
-  struct peer holder; /* while claimed */
+  struct peer holder;         /* while claimed */
+  struct traffic_sum traffic; /* of connections that have closed */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -415,6 +416,7 @@ detach_locked (struct conn *conn, char name[VOLUME_NAME_MAX + 1],
   for (link = &export->conns; *link != conn; link = &(*link)->next)
     ;
   *link = conn->next;
+  traffic_add (&export->traffic, &conn->traffic);
   atomic_fetch_sub (&connections, 1);
   release_locked (export);
   if (export->conns != NULL)
@@ -537,28 +539,35 @@ exports_each (int (*fn) (struct volume *volume, void *opaque), void *opaque)
   return r;
 }
 
+/* *traffic is room for the sum. */
 static void
-view_locked (const struct export *export, struct export_view *ret)
+view_locked (const struct export *export, struct traffic_sum *traffic,
+             struct export_view *ret)
 {
+  *traffic = export->traffic;
   *ret = (struct export_view){
     .volume = export->volume,
     .holder = export->claimed ? &export->holder : NULL,
+    .traffic = traffic,
   };
-  for (const struct conn *c = export->conns; c != NULL; c = c->next)
+  for (const struct conn *c = export->conns; c != NULL; c = c->next) {
+    traffic_add (traffic, &c->traffic);
     ret->connections++;
+  }
 }
 
 int
 exports_view (int (*fn) (const struct export_view *view, void *opaque),
               void *opaque)
 {
+  struct traffic_sum traffic;
   int r = 0;
 
   LOCK_THIS_SCOPE ();
   for (struct export *e = exports; e != NULL && r == 0; e = e->next) {
     struct export_view view;
 
-    view_locked (e, &view);
+    view_locked (e, &traffic, &view);
     r = fn (&view, opaque);
   }
   return r;

@@ -27,6 +27,7 @@
 #include "peer.h"
 #include "pool.h"
 #include "settings.h"
+#include "traffic.h"
 
 struct export;
 
@@ -40,6 +41,7 @@ struct conn {
   atomic_bool guarded; /* it has claimed, and the header was the server's own:
                         * see exports_note_header */
   atomic_int stalled;  /* writes that wait for room */
+  struct traffic traffic;
 
   /* Under the lock of the exports. */
   struct conn *next; /* of the same export */
@@ -81,6 +83,7 @@ struct export_view {
   struct volume *volume;
   const struct peer *holder; /* who writes; NULL: nobody */
   unsigned connections;
+  struct traffic_sum *traffic; /* of all connections that there ever were */
 };
 
 /* The same; exports come neither into being nor go meanwhile, so fn is

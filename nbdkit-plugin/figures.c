@@ -24,6 +24,18 @@ figure_ratio (uint64_t of, uint64_t by)
   return by == 0 ? 0 : (double) of / by;
 }
 
+static const struct traffic_op_sum *
+op_of (const struct figures_guest *guest, enum traffic_op op)
+{
+  return &guest->traffic.op[op];
+}
+
+static double
+quantile (const struct figures_guest *guest, enum traffic_op op, double share)
+{
+  return traffic_quantile (op_of (guest, op), share);
+}
+
 #define VALUE(expression)                                                      \
   (struct figure_value)                                                        \
   {                                                                            \
@@ -86,7 +98,8 @@ figure_unit_name (enum figure_unit unit)
   static const char *const names[] = {
     [FIGURE_BYTES] = "bytes",     [FIGURE_PAGES] = "pages",
     [FIGURE_SECONDS] = "seconds", [FIGURE_RATIO] = "ratio",
-    [FIGURE_COUNT] = "count",     [FIGURE_FLAG] = "flag",
+    [FIGURE_TIME] = "time",       [FIGURE_COUNT] = "count",
+    [FIGURE_FLAG] = "flag",
   };
 
   return names[unit];
@@ -103,6 +116,7 @@ take_guest (const struct export_view *view, void *opaque)
   guest->connections = view->connections;
   guest->claimed = view->holder != NULL;
   guest->lost = volume_is_lost (view->volume);
+  guest->traffic = *view->traffic;
   if (view->holder != NULL)
     peer_describe (view->holder, &guest->holder);
   figures->pool.connections += guest->connections;

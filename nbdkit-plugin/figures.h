@@ -18,11 +18,13 @@
 
 enum figure_kind { FIGURE_COUNTER, FIGURE_GAUGE };
 
-/* COUNT: of things other than pages.  FLAG: 0 or 1. */
+/* TIME: seconds since 1970.  COUNT: of things other than pages.  FLAG: 0 or
+ * 1. */
 enum figure_unit {
   FIGURE_BYTES,
   FIGURE_PAGES,
   FIGURE_SECONDS,
+  FIGURE_TIME,
   FIGURE_RATIO,
   FIGURE_COUNT,
   FIGURE_FLAG,
@@ -56,6 +58,7 @@ struct figures_guest {
   bool claimed;
   bool lost;
   struct peer_text holder; /* while claimed */
+  struct traffic_sum traffic;
 };
 
 /* Everything at one moment; each guest by itself is consistent when it is

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -38,14 +39,24 @@ add_figures (json_t *object, const struct figure *table, size_t n,
   return 0;
 }
 
+/* The last error of a request, in words; NULL: there was none. */
+static const char *
+last_error (const struct figures_guest *guest)
+{
+  return guest->traffic.last_error_time == 0
+             ? NULL
+             : strerrordesc_np (guest->traffic.last_error);
+}
+
 static json_t *
 guest_json (const struct figures_guest *guest)
 {
   struct text_name name, id;
-  json_t *object =
-      json_pack ("{s:s, s:s, s:s?}", "name", text_utf8 (guest->name, &name),
-                 "id", text_uri (guest->name, &id), "holder",
-                 guest->claimed ? guest->holder.text : NULL);
+  json_t *object = json_pack ("{s:s, s:s, s:s?, s:s?}", "name",
+                              text_utf8 (guest->name, &name), "id",
+                              text_uri (guest->name, &id), "holder",
+                              guest->claimed ? guest->holder.text : NULL,
+                              "last_error", last_error (guest));
 
   if (object != NULL && add_figures (object, figures_of_guest,
                                      nr_figures_of_guest, guest) == -1) {
@@ -156,5 +167,69 @@ render_table (struct evbuffer *out)
                           table_json (figures_of_pool, nr_figures_of_pool),
                           "guest",
                           table_json (figures_of_guest, nr_figures_of_guest)),
+               out);
+}
+
+/* The buckets of a histogram that are not empty, as [number, count]. */
+static json_t *
+buckets_json (const struct traffic_op_sum *sum)
+{
+  json_t *array = json_array ();
+
+  for (unsigned i = 0; array != NULL && i < TRAFFIC_BUCKETS; ++i)
+    if (sum->bucket[i] != 0 &&
+        json_array_append_new (
+            array,
+            json_pack ("[i, I]", (int) i, (json_int_t) sum->bucket[i])) == -1) {
+      json_decref (array);
+      return NULL;
+    }
+  return array;
+}
+
+static json_t *
+histograms_json (const struct figures_guest *guest)
+{
+  struct text_name name, id;
+  json_t *object =
+      json_pack ("{s:s, s:s}", "name", text_utf8 (guest->name, &name), "id",
+                 text_uri (guest->name, &id));
+
+  for (unsigned op = 0; object != NULL && op < TRAFFIC_OPS; ++op)
+    if (json_object_set_new (object, traffic_op_name (op),
+                             buckets_json (&guest->traffic.op[op])) == -1) {
+      json_decref (object);
+      return NULL;
+    }
+  return object;
+}
+
+static json_t *
+bounds_json (void)
+{
+  json_t *array = json_array ();
+
+  for (unsigned i = 0; array != NULL && i < TRAFFIC_BUCKETS; ++i)
+    if (json_array_append_new (array, json_integer (traffic_bound (i))) == -1) {
+      json_decref (array);
+      return NULL;
+    }
+  return array;
+}
+
+int
+render_latency (const struct figures *figures, struct evbuffer *out)
+{
+  json_t *guests = json_array ();
+
+  for (size_t i = 0; guests != NULL && i < figures->nr_guests; ++i)
+    if (json_array_append_new (guests, histograms_json (&figures->guests[i])) ==
+        -1) {
+      json_decref (guests);
+      return -ENOMEM;
+    }
+  return dump (json_pack ("{s:I, s:o, s:o}", "clock_ns",
+                          (json_int_t) figures->clock_ns, "bounds_ns",
+                          bounds_json (), "guests", guests),
                out);
 }

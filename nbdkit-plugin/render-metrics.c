@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include <event2/buffer.h>
 
@@ -111,6 +112,55 @@ add_server (struct evbuffer *out, const struct render_server *server)
       PACKAGE_VERSION, server->start_time);
 }
 
+/* A bucket for each second power of two, of those that the server keeps; the
+ * bounds are the same ones, so the counts are exact. */
+#define FIRST_BOUND_NS 1024u
+#define BOUND_FACTOR 4u
+#define NR_BOUNDS 13u /* up to 17 s */
+
+static int
+add_histogram (struct evbuffer *out, const char *labels,
+               const struct traffic_op_sum *sum)
+{
+  static const char name[] = "vmswap_guest_request_seconds";
+  uint64_t bound = FIRST_BOUND_NS, seen = 0;
+  unsigned bucket = 0;
+
+  for (unsigned i = 0; i < NR_BOUNDS; ++i, bound *= BOUND_FACTOR) {
+    while (bucket < TRAFFIC_BUCKETS && traffic_bound (bucket) <= bound)
+      seen += sum->bucket[bucket++];
+    if (evbuffer_add_printf (out, "%s_bucket{%s,le=\"%.9g\"} %" PRIu64 "\n",
+                             name, labels, bound / 1e9, seen) == -1)
+      return -1;
+  }
+  return evbuffer_add_printf (out,
+                              "%s_bucket{%s,le=\"+Inf\"} %" PRIu64
+                              "\n%s_sum{%s} %.9g\n%s_count{%s} %" PRIu64 "\n",
+                              name, labels, sum->requests, name, labels,
+                              sum->sum_ns / 1e9, name, labels, sum->requests);
+}
+
+static int
+add_histograms (struct evbuffer *out, const struct figures *figures)
+{
+  struct label label;
+  char labels[sizeof label.text + 32];
+
+  if (evbuffer_add_printf (
+          out, "# HELP vmswap_guest_request_seconds time that requests took\n"
+               "# TYPE vmswap_guest_request_seconds histogram\n") == -1)
+    return -1;
+  for (size_t i = 0; i < figures->nr_guests; ++i)
+    for (unsigned op = 0; op < TRAFFIC_OPS; ++op) {
+      snprintf (labels, sizeof labels, "guest=\"%s\",op=\"%s\"",
+                label_of (figures->guests[i].name, &label),
+                traffic_op_name (op));
+      if (add_histogram (out, labels, &figures->guests[i].traffic.op[op]) == -1)
+        return -1;
+    }
+  return 0;
+}
+
 int
 render_metrics (const struct figures *figures,
                 const struct render_server *server, struct evbuffer *out)
@@ -122,5 +172,7 @@ render_metrics (const struct figures *figures,
     for (size_t i = 0; i < nr_figures_of_guest; ++i)
       if (add_guests (out, figures, &figures_of_guest[i]) == -1)
         return -ENOMEM;
+  if (figures->nr_guests != 0 && add_histograms (out, figures) == -1)
+    return -ENOMEM;
   return 0;
 }

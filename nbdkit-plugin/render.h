@@ -26,6 +26,9 @@ extern int render_json (const struct figures *figures,
                         const struct render_server *server,
                         struct evbuffer *out);
 
+/* The histograms of request times, each bucket. */
+extern int render_latency (const struct figures *figures, struct evbuffer *out);
+
 /* The table itself: names, kinds, units, meanings. */
 extern int render_table (struct evbuffer *out);
 

@@ -112,6 +112,21 @@ answer_figures (const struct route *route, struct evhttp_request *request,
 }
 
 static int
+answer_latency (const struct route *route, struct evhttp_request *request,
+                struct evbuffer *body)
+{
+  struct figures figures;
+  int r = figures_take (route->pool, &figures);
+
+  if (r < 0)
+    return r;
+  set_type (request, "application/json");
+  r = render_latency (&figures, body);
+  figures_free (&figures);
+  return r;
+}
+
+static int
 answer_metrics (const struct route *route, struct evhttp_request *request,
                 struct evbuffer *body)
 {
@@ -172,9 +187,8 @@ static const struct path {
   const char *path;
   answer_fn *answer;
 } paths[] = {
-  { "/", answer_page },
-  { "/figures", answer_figures },
-  { "/json", answer_json },
+  { "/", answer_page },           { "/figures", answer_figures },
+  { "/json", answer_json },       { "/latency", answer_latency },
   { "/metrics", answer_metrics },
 };
 
@@ -213,7 +227,8 @@ route_answer (const struct route *route, bool writable,
 
   if (path == NULL)
     route_refuse (request, 404,
-                  "there is nothing here: GET /, /json, /figures or /metrics");
+                  "there is nothing here: GET /, /json, /figures, /latency or "
+                  "/metrics");
   else if (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD)
     send_answer (route, path, request);
   else {

@@ -41,11 +41,12 @@ struct request {
 };
 
 static int
-fail (const struct conn *conn, int err, const char *what, uint64_t offset)
+fail (struct conn *conn, int err, const char *what, uint64_t offset)
 {
   const char *name = volume_name (conn->volume);
   struct human limit;
 
+  traffic_fail (&conn->traffic, err);
   switch (err) {
   case ESHUTDOWN: /* nbdkit_nanosleep has told the story */
     break;
@@ -77,6 +78,15 @@ fail (const struct conn *conn, int err, const char *what, uint64_t offset)
     report (REPORT_OTHER, "export '%s': cannot %s at offset %" PRIu64 ": %s",
             name, what, offset, strerror (err));
   }
+  nbdkit_set_error (err);
+  return -1;
+}
+
+/* What exports_claim and the like have reported. */
+static int
+fail_reported (struct conn *conn, int err)
+{
+  traffic_fail (&conn->traffic, err);
   nbdkit_set_error (err);
   return -1;
 }
@@ -148,10 +158,8 @@ change (struct conn *conn, const struct request *request)
 {
   int r = admit (conn, request);
 
-  if (r < 0) {
-    nbdkit_set_error (-r);
-    return -1;
-  }
+  if (r < 0)
+    return fail_reported (conn, -r);
   r = attempt (conn->volume, request);
   if (r == -ENOSPC && conn->settings->stall)
     r = stall (conn, request);
@@ -176,48 +184,67 @@ change_lost (struct conn *conn, const struct request *request)
   return r;
 }
 
+/* Every request is counted, with the time that it took, when it has ended. */
+static int
+count (struct conn *conn, enum traffic_op op, uint32_t bytes, uint64_t start,
+       int r)
+{
+  traffic_count (&conn->traffic, op, bytes, start);
+  return r;
+}
+
 int
-serve_write (struct conn *conn, const void *buf, uint32_t count,
+serve_write (struct conn *conn, const void *buf, uint32_t bytes,
              uint64_t offset)
 {
+  const uint64_t start = traffic_clock ();
   const struct request request = {
-    .kind = WRITE, .buf = buf, .count = count, .offset = offset
+    .kind = WRITE, .buf = buf, .count = bytes, .offset = offset
   };
+  const bool lost = offset < POOL_PAGE_SIZE && volume_is_lost (conn->volume);
 
-  if (offset < POOL_PAGE_SIZE && volume_is_lost (conn->volume))
-    return change_lost (conn, &request);
-  return change (conn, &request);
+  return count (conn, TRAFFIC_WRITE, bytes, start,
+                lost ? change_lost (conn, &request) : change (conn, &request));
 }
 
 int
-serve_zero (struct conn *conn, uint32_t count, uint64_t offset)
+serve_zero (struct conn *conn, uint32_t bytes, uint64_t offset)
 {
+  const uint64_t start = traffic_clock ();
   const struct request request = { .kind = ZERO,
-                                   .count = count,
+                                   .count = bytes,
                                    .offset = offset };
 
-  return change (conn, &request);
+  return count (conn, TRAFFIC_ZERO, bytes, start, change (conn, &request));
 }
 
-int
-serve_trim (struct conn *conn, uint32_t count, uint64_t offset)
+static int
+trim (struct conn *conn, uint32_t bytes, uint64_t offset)
 {
   int r = claim (conn);
 
-  if (r < 0) {
-    nbdkit_set_error (-r);
-    return -1;
-  }
-  r = volume_trim (conn->volume, count, offset);
+  if (r < 0)
+    return fail_reported (conn, -r);
+  r = volume_trim (conn->volume, bytes, offset);
   return r < 0 ? fail (conn, -r, "trim", offset) : 0;
 }
 
 int
-serve_read (struct conn *conn, void *buf, uint32_t count, uint64_t offset)
+serve_trim (struct conn *conn, uint32_t bytes, uint64_t offset)
 {
-  int r = volume_read (conn->volume, buf, count, offset);
+  const uint64_t start = traffic_clock ();
 
-  return r < 0 ? fail (conn, -r, "read", offset) : 0;
+  return count (conn, TRAFFIC_TRIM, bytes, start, trim (conn, bytes, offset));
+}
+
+int
+serve_read (struct conn *conn, void *buf, uint32_t bytes, uint64_t offset)
+{
+  const uint64_t start = traffic_clock ();
+  const int r = volume_read (conn->volume, buf, bytes, offset);
+
+  return count (conn, TRAFFIC_READ, bytes, start,
+                r < 0 ? fail (conn, -r, "read", offset) : 0);
 }
 
 struct walk {

@@ -20,12 +20,12 @@ struct nbdkit_extents;
  * reads and for the trims that make room. */
 #define STALL_MAX 8
 
-extern int serve_read (struct conn *conn, void *buf, uint32_t count,
+extern int serve_read (struct conn *conn, void *buf, uint32_t bytes,
                        uint64_t offset);
-extern int serve_write (struct conn *conn, const void *buf, uint32_t count,
+extern int serve_write (struct conn *conn, const void *buf, uint32_t bytes,
                         uint64_t offset);
-extern int serve_zero (struct conn *conn, uint32_t count, uint64_t offset);
-extern int serve_trim (struct conn *conn, uint32_t count, uint64_t offset);
+extern int serve_zero (struct conn *conn, uint32_t bytes, uint64_t offset);
+extern int serve_trim (struct conn *conn, uint32_t bytes, uint64_t offset);
 extern int serve_extents (struct conn *conn, uint32_t count, uint64_t offset,
                           bool only_one, struct nbdkit_extents *extents);
 
