@@ -142,16 +142,16 @@ struct pool_stats {
 
   uint64_t blob_bytes; /* live blobs, headers and padding included */
   uint64_t data_bytes; /* live compressed bytes alone */
-  uint64_t blob_pages; /* pages stored as blobs */
+  uint64_t stored_pages; /* pages that hold data: blob, shared and fill pages */
+  uint64_t blob_pages;   /* pages with a blob of their own */
   uint64_t raw_pages;  /* of these: incompressible, stored as they are */
   uint64_t fill_pages; /* pages of one repeated value, no blob */
   uint64_t lost_pages; /* pages whose data is gone: they read as errors */
 
-  /* Blobs that several pages share are in the counts above once. */
   uint64_t shared_pages;      /* pages that share a blob */
   uint64_t shared_bytes;      /* what they would take without */
   uint64_t shared_blobs;      /* … and the blobs that they share */
-  uint64_t shared_blob_bytes; /* … and what those take */
+  uint64_t shared_blob_bytes; /* … and what those take, of blob_bytes */
   uint64_t sharing_all;       /* 1: every page is looked up, 0: a sample */
   uint64_t capacity;   /* blob_bytes at which writes fail with -ENOSPC now, if
                         * nothing is reserved */
@@ -304,7 +304,8 @@ extern uint64_t volume_count_lost (struct volume *volume);
 
 struct volume_stats {
   uint64_t size;          /* virtual size */
-  uint64_t blob_pages;    /* pages stored as blobs */
+  uint64_t stored_pages;  /* pages that hold data: blob, shared, fill */
+  uint64_t blob_pages;    /* pages with a blob of their own */
   uint64_t raw_pages;     /* of these: incompressible */
   uint64_t fill_pages;    /* pages of one repeated value */
   uint64_t lost_pages;    /* pages whose data is gone */

@@ -120,8 +120,9 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
     .fixed_bytes = pool_fixed_bytes (pool),
     .blob_bytes = sum.blob_bytes + shared.blob_bytes,
     .data_bytes = sum.data_bytes + shared.data_bytes,
-    .blob_pages = sum.blob_pages + shared.blob_pages,
-    .raw_pages = sum.raw_pages + shared.raw_pages,
+    .stored_pages = sum.blob_pages + sum.shared_pages + sum.fill_pages,
+    .blob_pages = sum.blob_pages,
+    .raw_pages = sum.raw_pages,
     .shared_pages = sum.shared_pages,
     .shared_bytes = sum.shared_bytes,
     .shared_blobs = shared.blob_pages,
@@ -158,6 +159,7 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
   add_volume (&sum, volume);
   *ret = (struct volume_stats){
     .size = volume->size,
+    .stored_pages = sum.blob_pages + sum.shared_pages + sum.fill_pages,
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,
     .fill_pages = sum.fill_pages,

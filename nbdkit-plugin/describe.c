@@ -21,7 +21,7 @@ describe_volume (struct volume *volume, bool has_header,
   uint64_t pages;
 
   volume_get_stats (volume, &stats);
-  pages = stats.blob_pages + stats.fill_pages;
+  pages = stats.stored_pages;
   human_size (&size, stats.size);
   if (volume_is_lost (volume))
     snprintf (ret->text, sizeof ret->text,

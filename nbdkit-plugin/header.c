@@ -26,7 +26,7 @@ header_pages (struct volume *volume)
   struct volume_stats stats;
 
   volume_get_stats (volume, &stats);
-  return stats.blob_pages + stats.fill_pages + stats.lost_pages;
+  return stats.stored_pages + stats.lost_pages;
 }
 
 static bool

@@ -139,11 +139,11 @@ print_row (const char *name, const struct volume_stats *stats, uint64_t damaged)
 {
   struct human size, blobs;
 
-  printf ("%-20s %8s %12" PRIu64 " %10" PRIu64 " %8s %10" PRIu64 " %10" PRIu64
-          "\n",
+  printf ("%-20s %8s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8s %10" PRIu64
+          " %10" PRIu64 "\n",
           name, human_size (&size, stats->size), stats->blob_pages,
-          stats->fill_pages, human_size (&blobs, stats->blob_bytes),
-          stats->lost_pages, damaged);
+          stats->shared_pages, stats->fill_pages,
+          human_size (&blobs, stats->blob_bytes), stats->lost_pages, damaged);
 }
 
 static void
@@ -161,7 +161,9 @@ static void
 add_stats (struct volume_stats *sum, const struct volume_stats *stats)
 {
   sum->size += stats->size;
+  sum->stored_pages += stats->stored_pages;
   sum->blob_pages += stats->blob_pages;
+  sum->shared_pages += stats->shared_pages;
   sum->fill_pages += stats->fill_pages;
   sum->lost_pages += stats->lost_pages;
   sum->blob_bytes += stats->blob_bytes;
@@ -182,10 +184,11 @@ print_pool (struct pool *pool)
 static uint64_t
 print_table (struct check *check, struct volume_stats *sum)
 {
+  struct pool_stats pool;
   uint64_t damaged = 0;
 
-  printf ("%-20s %8s %12s %10s %8s %10s %10s\n", "volume", "size", "pages",
-          "fill", "stored", "lost", "damaged");
+  printf ("%-20s %8s %10s %10s %10s %8s %10s %10s\n", "volume", "size", "pages",
+          "shared", "fill", "stored", "lost", "damaged");
   for (unsigned i = 0; i < check->nr_volumes; ++i) {
     const struct verdict *verdict = &check->verdict[i];
     struct volume_stats stats;
@@ -197,6 +200,9 @@ print_table (struct check *check, struct volume_stats *sum)
     add_stats (sum, &stats);
     damaged += verdict->damaged.count;
   }
+  /* What they share is no volume's own. */
+  pool_get_stats (check->pool, &pool);
+  sum->blob_bytes += pool.shared_blob_bytes;
   print_row ("all", sum, damaged);
   return damaged;
 }
@@ -231,7 +237,7 @@ judge (struct check *check, const char *dir)
   print_pool (check->pool);
   const uint64_t damaged = print_table (check, &sum);
 
-  print_speed (check, sum.blob_pages + sum.fill_pages);
+  print_speed (check, sum.stored_pages);
   if (err)
     complain ("%s: %s", dir, report);
   if (damaged)

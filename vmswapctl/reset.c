@@ -149,7 +149,7 @@ drop_volume (struct reset *reset)
   pool_compact (reset->pool);
   printf ("%s: '%s' (%s) is gone, with %" PRIu64 " pages", reset->state,
           reset->name, human_size (&size, stats.size),
-          stats.blob_pages + stats.fill_pages);
+          stats.stored_pages);
   if (lost)
     printf (" and %" PRIu64 " that were lost", lost);
   puts ("");
