@@ -178,6 +178,9 @@ struct pool_stats {
 
 extern void pool_get_stats (struct pool *pool, struct pool_stats *ret);
 
+/* One of them, at the price of a load. */
+extern uint64_t pool_unfilled (const struct pool *pool);
+
 /* Finds the volume, or makes an empty one.  size is a multiple of
  * POOL_PAGE_SIZE.  *created (may be NULL) tells which it was.
  *

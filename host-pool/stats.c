@@ -151,6 +151,12 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
   ret->capacity = pool_capacity (pool);
 }
 
+uint64_t
+pool_unfilled (const struct pool *pool)
+{
+  return atomic_load_explicit (&pool->unfilled, memory_order_relaxed);
+}
+
 void
 volume_get_stats (struct volume *volume, struct volume_stats *ret)
 {

@@ -5,12 +5,33 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
 #include "describe.h"
 #include "human.h"
+
+/* ", of 512M quota, 128M reserved". */
+static void
+add_limits (const struct volume_stats *stats, struct description *ret)
+{
+  const size_t length = strlen (ret->text);
+  char *end = ret->text + length;
+  struct human quota, reserve;
+
+  if (stats->quota != 0 && stats->reserve != 0)
+    snprintf (end, sizeof ret->text - length, ", of %s quota, %s reserved",
+              human_size (&quota, stats->quota),
+              human_size (&reserve, stats->reserve));
+  else if (stats->quota != 0)
+    snprintf (end, sizeof ret->text - length, ", of %s quota",
+              human_size (&quota, stats->quota));
+  else if (stats->reserve != 0)
+    snprintf (end, sizeof ret->text - length, ", %s reserved",
+              human_size (&reserve, stats->reserve));
+}
 
 const char *
 describe_volume (struct volume *volume, bool has_header,
@@ -37,6 +58,7 @@ describe_volume (struct volume *volume, bool has_header,
               "vmswap %s %s: %s swapped in %s of RAM", volume_name (volume),
               size.text, human_size (&swapped, pages * POOL_PAGE_SIZE),
               human_size (&ram, stats.blob_bytes + stats.table_bytes));
+  add_limits (&stats, ret);
   return ret->text;
 }
 

@@ -13,7 +13,8 @@ struct description {
 };
 
 /* "vmswap web1 8G: 212M swapped in 70M of RAM", or "... empty" if it holds no
- * more than its swap header; returns ret->text. */
+ * more than its swap header, and ", of 512M quota, 128M reserved" where there are
+ * limits; returns ret->text. */
 extern const char *describe_volume (struct volume *volume, bool has_header,
                                     struct description *ret);
 

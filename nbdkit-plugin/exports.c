@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +27,7 @@
 #include "exports.h"
 #include "header.h"
 #include "human.h"
+#include "limits.h"
 #include "remember.h"
 #include "report.h"
 
@@ -149,6 +151,29 @@ find_guest (const char *name)
   return guest;
 }
 
+/* Gives the export the limits that the command line says. */
+static int
+limit_locked (struct export *export, const struct export_limits *limits,
+              char *reason, size_t reason_size)
+{
+  return limits_set (pool, export->volume, limits->quota.bytes,
+                     limits->reserve.bytes, reason, reason_size);
+}
+
+/* Pages that are there are served, even if nothing can be reserved for them. */
+static void
+limit_adopted_locked (struct export *export)
+{
+  struct export_limits limits = settings->limits;
+  char reason[512];
+
+  if (limit_locked (export, &limits, reason, sizeof reason) == 0)
+    return;
+  nbdkit_error ("warning: %s (it is served without one)", reason);
+  limits.reserve.bytes = 0;
+  limit_locked (export, &limits, reason, sizeof reason);
+}
+
 /* What becomes of a volume that an earlier server left (state=). */
 static int
 adopt_volume (struct volume *volume, void *opaque)
@@ -169,6 +194,7 @@ adopt_volume (struct volume *volume, void *opaque)
       nbdkit_error ("export '%s': %m", name);
       return -1;
     }
+    limit_adopted_locked (export);
     export->written = !header_is_all (volume);
   }
   else if (guest == NULL)
@@ -231,8 +257,11 @@ recall (const struct registry_entry *entry, void *opaque)
                   entry->name);
     return 0;
   }
-  if (export == NULL)
+  if (export == NULL) {
     export = add_locked (entry->name, entry->size, false);
+    if (export != NULL)
+      limit_adopted_locked (export);
+  }
   return export == NULL ? -1 : recall_lost (export, entry);
 }
 
@@ -250,6 +279,20 @@ remember_adopted_locked (void)
   return 0;
 }
 
+static int
+add_listed_locked (const struct guest *guest)
+{
+  struct export *export = add_locked (guest->name, guest->size, true);
+  char reason[512];
+
+  if (export == NULL)
+    return -1;
+  if (limit_locked (export, &guest->limits, reason, sizeof reason) == 0)
+    return 0;
+  nbdkit_error ("%s", reason);
+  return -1;
+}
+
 int
 exports_start (struct pool *the_pool, const struct settings *the_settings)
 {
@@ -261,7 +304,7 @@ exports_start (struct pool *the_pool, const struct settings *the_settings)
       volume_each (pool, adopt_volume, NULL) != 0)
     return -1;
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
-    if (add_locked (g->name, g->size, true) == NULL)
+    if (add_listed_locked (g) == -1)
       return -1;
   if (remember_each (recall, NULL) != 0)
     return -1;
@@ -291,6 +334,26 @@ exports_default (void)
   return settings->nr_guests == 1 ? settings->guests->name : "";
 }
 
+/* One that opens by name.  Without its reserve it would be less than the
+ * operator has asked for. */
+static struct export *
+make_locked (const char *name)
+{
+  struct export *export = add_locked (name, settings->size, false);
+  char reason[512];
+  int r;
+
+  if (export == NULL)
+    return NULL;
+  r = limit_locked (export, &settings->limits, reason, sizeof reason);
+  if (r == 0)
+    return export;
+  report (REPORT_REFUSED, "%s", reason);
+  nbdkit_set_error (-r);
+  remove_locked (export);
+  return NULL;
+}
+
 /* Finds the export, or makes it where names are not listed. */
 static struct export *
 get_locked (const char *name)
@@ -314,7 +377,7 @@ get_locked (const char *name)
             "without a comma",
             bad, VOLUME_NAME_MAX);
   else
-    return add_locked (name, settings->size, false);
+    return make_locked (name);
   nbdkit_set_error (ENOENT);
   return NULL;
 }
@@ -520,6 +583,21 @@ exports_note_header (struct conn *conn)
   if (r == 0)
     atomic_store (&conn->guarded, false);
   return r;
+}
+
+int
+exports_set_limits (const char *name, uint64_t quota, uint64_t reserve,
+                    char *reason, size_t reason_size)
+{
+  struct export *export;
+
+  LOCK_THIS_SCOPE ();
+  export = find_locked (name);
+  if (export != NULL)
+    return limits_set (pool, export->volume, quota, reserve, reason,
+                       reason_size);
+  snprintf (reason, reason_size, "there is no export '%s'", name);
+  return -ENOENT;
 }
 
 bool

@@ -22,6 +22,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "peer.h"
@@ -69,6 +70,14 @@ extern int exports_claim (struct conn *conn);
  * such a page is the guest's from then on, and can be lost.  0 or -EIO, which
  * has been reported. */
 extern int exports_note_header (struct conn *conn);
+
+/* Changes the limits of an export, from now on: bytes, 0 for none.  0, or
+ * -ENOENT (there is no such export), -EINVAL or -ENOSPC; then nothing has
+ * changed, and reason has one line that says why.  Nothing is printed.  Any
+ * thread may call it. */
+extern int exports_set_limits (const char *name, uint64_t quota,
+                               uint64_t reserve, char *reason,
+                               size_t reason_size);
 
 /* Is anybody connected?  Safe in a signal handler. */
 extern bool exports_in_use (void);

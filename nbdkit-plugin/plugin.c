@@ -5,6 +5,7 @@
  *
  *     settings.c    parameters
  *     exports.c     names, connections, who may write
+ *     limits.c      what exports may hold, and what is reserved for them
  *     serve.c       requests
  *     header.c      swap headers, as they lie in volumes (swapheader.c: form)
  *     remember.c    which exports hold pages, on a disk (registry.c: the file)
@@ -35,6 +36,7 @@
 #include "exports.h"
 #include "hostmem.h"
 #include "human.h"
+#include "limits.h"
 #include "notify.h"
 #include "pool.h"
 #include "remember.h"
@@ -103,6 +105,8 @@ vmswap_dump_plugin (void)
   printf ("vmswap_state=yes\n");
   printf ("vmswap_registry=yes\n");
   printf ("vmswap_control=yes\n");
+  printf ("vmswap_min_quota=%" PRIu64 "\n", LIMITS_MIN_QUOTA);
+  printf ("vmswap_reserve=yes\n");
 }
 
 /* One thread per connection, unless writes may wait for room: then others

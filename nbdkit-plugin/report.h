@@ -8,6 +8,7 @@
 
 enum report_kind {
   REPORT_FULL,    /* the pool has no room */
+  REPORT_QUOTA,   /* an export has all that it may hold */
   REPORT_MEMORY,  /* the host has none */
   REPORT_DAMAGED, /* a page failed its check */
   REPORT_CLAIMED, /* the export belongs to another peer */

@@ -8,8 +8,9 @@
  *     claim the export (once per connection)
  *     try --> done
  *         \-> no room --> full=error: fail with ENOSPC
- *                     \-> full=stall: wait for room, try again; with
- *                         STALL_MAX waiting already, fail with ENOSPC
+ *                     \-> full=stall: wait for room (in the pool, or below
+ *                         the quota of the export), try again; with STALL_MAX
+ *                         waiting already, fail with ENOSPC
  */
 
 #include <config.h>
@@ -44,6 +45,7 @@ static int
 fail (struct conn *conn, int err, const char *what, uint64_t offset)
 {
   const char *name = volume_name (conn->volume);
+  struct volume_stats stats;
   struct human limit;
 
   traffic_fail (&conn->traffic, err);
@@ -52,9 +54,18 @@ fail (struct conn *conn, int err, const char *what, uint64_t offset)
     break;
   case ENOSPC:
     report (REPORT_FULL,
-            "export '%s': no room to %s: the pool is full (pool=%s): free "
+            "export '%s': no room to %s: the pool is full (pool=%s%s): free "
             "swap in a guest, or give the pool more with pool=",
-            name, what, human_size (&limit, conn->settings->pool));
+            name, what, human_size (&limit, conn->settings->pool),
+            pool_unfilled (conn->pool) ? ", the rest is reserved" : "");
+    break;
+  case EDQUOT:
+    err = ENOSPC; /* no NBD client knows of quotas */
+    volume_get_stats (conn->volume, &stats);
+    report (REPORT_QUOTA,
+            "export '%s': no room to %s: its quota is reached (quota=%s): free "
+            "swap in that guest, or give it more with quota=",
+            name, what, human_size (&limit, stats.quota));
     break;
   case ENOMEM:
     report (REPORT_MEMORY,
@@ -99,29 +110,35 @@ attempt (struct volume *volume, const struct request *request)
   return volume_zero (volume, request->count, request->offset);
 }
 
-/* Tries again whenever there may be room, until there is, or there is nobody
- * to do it for. */
-static int
-wait_and_retry (struct conn *conn, const struct request *request)
+/* Was there no room in the pool, or below the quota? */
+static bool
+lacks_room (int r)
 {
-  int r;
+  return r == -ENOSPC || r == -EDQUOT;
+}
 
+/* Tries again whenever there may be room, until there is, or there is nobody
+ * to do it for.  r says which kind of room is missing. */
+static int
+wait_and_retry (struct conn *conn, const struct request *request, int r)
+{
   do {
-    pool_wait_space (conn->pool, STALL_SLICE_MS);
+    if (r == -EDQUOT)
+      volume_wait_space (conn->volume, STALL_SLICE_MS);
+    else
+      pool_wait_space (conn->pool, STALL_SLICE_MS);
     if (nbdkit_nanosleep (0, 1) == -1)
       return -ESHUTDOWN;
     r = attempt (conn->volume, request);
-  } while (r == -ENOSPC);
+  } while (lacks_room (r));
   return r;
 }
 
 static int
-stall (struct conn *conn, const struct request *request)
+stall (struct conn *conn, const struct request *request, int r)
 {
-  int r = -ENOSPC;
-
   if (atomic_fetch_add (&conn->stalled, 1) < STALL_MAX)
-    r = wait_and_retry (conn, request);
+    r = wait_and_retry (conn, request, r);
   atomic_fetch_sub (&conn->stalled, 1);
   return r;
 }
@@ -161,8 +178,8 @@ change (struct conn *conn, const struct request *request)
   if (r < 0)
     return fail_reported (conn, -r);
   r = attempt (conn->volume, request);
-  if (r == -ENOSPC && conn->settings->stall)
-    r = stall (conn, request);
+  if (lacks_room (r) && conn->settings->stall)
+    r = stall (conn, request, r);
   if (r < 0)
     return fail (conn, -r, request->kind == WRITE ? "write" : "zero",
                  request->offset);

@@ -22,14 +22,20 @@
 #include <nbdkit-plugin.h>
 
 #include "human.h"
+#include "limits.h"
 #include "settings.h"
 
 const char settings_help[] =
     "[pool=]SIZE              (required) Host memory for all swapped pages,\n"
     "                         everything counted: 16M to 8T.\n"
     "size=SIZE                Virtual size of an export (default: 2 x pool).\n"
-    "guest=NAME[,size=SIZE]   Offer this export; repeat for more (default:\n"
+    "guest=NAME[,size=SIZE][,quota=SIZE][,reserve=SIZE]\n"
+    "                         Offer this export; repeat for more (default:\n"
     "                         exports open by name).\n"
+    "quota=SIZE|N%            What an export may hold at the most (default:\n"
+    "                         no limit).\n"
+    "reserve=SIZE|N%          What of the pool no other export can take\n"
+    "                         (default: nothing).\n"
     "compressor=lz4|none      How pages are compressed (default: lz4).\n"
     "control=PATH             Tell vmswapctl how things are on this socket\n"
     "                         (default: no).\n"
@@ -118,6 +124,29 @@ parse_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
   return 0;
 }
 
+/* A size, 0 for none, or a part of the pool, such as 25%. */
+static int
+parse_amount (const char *what, const char *value, struct amount *ret)
+{
+  const size_t digits = strspn (value, "0123456789");
+  struct shown shown;
+
+  if (ret->given) {
+    nbdkit_error ("%s= was given twice: give it once", what);
+    return -1;
+  }
+  ret->given = true;
+  if (digits == 0 || strcmp (value + digits, "%") != 0)
+    return parse_bytes (what, value, 0, POOL_MAX_LIMIT, &ret->bytes);
+  ret->percent = digits <= 3 ? (unsigned) strtoul (value, NULL, 10) : 0;
+  if (ret->percent == 0 || ret->percent > 100) {
+    nbdkit_error ("%s=%s is no part of the pool: give 1%% to 100%%, or a size",
+                  what, show (&shown, value));
+    return -1;
+  }
+  return 0;
+}
+
 /* The words of nbdkit_parse_bool, with a message that names the key. */
 static int
 parse_bool (const char *key, const char *value, bool *ret)
@@ -151,6 +180,18 @@ set_size (struct settings *settings, const char *key, const char *value)
 {
   return parse_bytes (key, value, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE,
                       &settings->size);
+}
+
+static int
+set_quota (struct settings *settings, const char *key, const char *value)
+{
+  return parse_amount (key, value, &settings->limits.quota);
+}
+
+static int
+set_reserve (struct settings *settings, const char *key, const char *value)
+{
+  return parse_amount (key, value, &settings->limits.reserve);
 }
 
 static int
@@ -291,22 +332,65 @@ settings_bad_name (const char *name)
   return NULL;
 }
 
-/* The part of guest= after the name: only size=SIZE so far. */
+static int
+set_guest_size (struct guest *guest, const char *value)
+{
+  if (guest->size != 0) {
+    nbdkit_error ("guest size= was given twice: give it once");
+    return -1;
+  }
+  return parse_bytes ("guest size", value, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE,
+                      &guest->size);
+}
+
+static int
+set_guest_quota (struct guest *guest, const char *value)
+{
+  return parse_amount ("guest quota", value, &guest->limits.quota);
+}
+
+static int
+set_guest_reserve (struct guest *guest, const char *value)
+{
+  return parse_amount ("guest reserve", value, &guest->limits.reserve);
+}
+
+/* KEY=VALUE, one of the parts of guest= after the name. */
 static int
 set_guest_option (struct guest *guest, const char *option)
 {
-  static const char size[] = "size=";
+  static const struct {
+    const char *key;
+    int (*set) (struct guest *guest, const char *value);
+  } options[] = {
+    { "size=", set_guest_size },
+    { "quota=", set_guest_quota },
+    { "reserve=", set_guest_reserve },
+  };
   struct shown name, rest;
 
-  if (strncmp (option, size, strlen (size)) != 0 ||
-      strchr (option, ',') != NULL) {
-    nbdkit_error ("guest=%s: cannot take '%s' after the name: give "
-                  "guest=NAME or guest=NAME,size=SIZE",
-                  show (&name, guest->name), show (&rest, option));
-    return -1;
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
+    if (strncmp (option, options[i].key, strlen (options[i].key)) == 0)
+      return options[i].set (guest, option + strlen (options[i].key));
+  nbdkit_error ("guest=%s: cannot take '%s' after the name: give guest=NAME, "
+                "and then perhaps ,size=SIZE ,quota=SIZE ,reserve=SIZE",
+                show (&name, guest->name), show (&rest, option));
+  return -1;
+}
+
+/* All of them, from the comma after the name on. */
+static int
+set_guest_options (struct guest *guest, const char *comma)
+{
+  while (*comma == ',') {
+    const char *option = comma + 1;
+
+    comma = strchrnul (option, ',');
+    option = nbdkit_strndup_intern (option, comma - option);
+    if (option == NULL || set_guest_option (guest, option) == -1)
+      return -1;
   }
-  return parse_bytes ("guest size", option + strlen (size), EXPORT_MIN_SIZE,
-                      EXPORT_MAX_SIZE, &guest->size);
+  return 0;
 }
 
 static int
@@ -352,7 +436,7 @@ set_guest (struct settings *settings, const char *key, const char *value)
     return -1;
   }
   if (check_guest_name (settings, guest->name) == -1 ||
-      (*comma == ',' && set_guest_option (guest, comma + 1) == -1)) {
+      set_guest_options (guest, comma) == -1) {
     free (guest);
     return -1;
   }
@@ -376,7 +460,9 @@ static const struct parameter {
   { "control-port", false, set_control_port },
   { "full", false, set_full },
   { "parallel", false, set_parallel },
+  { "quota", false, set_quota },
   { "registry", false, set_registry },
+  { "reserve", false, set_reserve },
   { "share", false, set_share },
   { "state", false, set_state },
   { "swap-header", false, set_swap_header },
@@ -399,6 +485,39 @@ settings_set (struct settings *settings, const char *key, const char *value)
   return -1;
 }
 
+/* Percents become bytes, now that the pool is known. */
+static void
+resolve (struct amount *amount, uint64_t pool)
+{
+  if (amount->percent != 0)
+    amount->bytes = pool / 100 * amount->percent / POOL_PAGE_SIZE *
+                    (uint64_t) POOL_PAGE_SIZE;
+}
+
+/* The limits of a guest, or with NULL those of exports that open by name. */
+static int
+complete_limits (struct settings *settings, struct guest *guest)
+{
+  struct export_limits *limits = guest ? &guest->limits : &settings->limits;
+  const char *bad;
+  struct shown name;
+
+  if (!limits->quota.given)
+    limits->quota = settings->limits.quota;
+  if (!limits->reserve.given)
+    limits->reserve = settings->limits.reserve;
+  resolve (&limits->quota, settings->pool);
+  resolve (&limits->reserve, settings->pool);
+  bad = limits_bad (limits->quota.bytes, limits->reserve.bytes);
+  if (bad == NULL)
+    return 0;
+  if (guest != NULL)
+    nbdkit_error ("guest=%s: %s", show (&name, guest->name), bad);
+  else
+    nbdkit_error ("quota=, reserve=: %s", bad);
+  return -1;
+}
+
 int
 settings_complete (struct settings *settings)
 {
@@ -409,9 +528,14 @@ settings_complete (struct settings *settings)
   }
   if (settings->size == 0)
     settings->size = 2 * settings->pool;
-  for (struct guest *g = settings->guests; g != NULL; g = g->next)
+  if (complete_limits (settings, NULL) == -1)
+    return -1;
+  for (struct guest *g = settings->guests; g != NULL; g = g->next) {
     if (g->size == 0)
       g->size = settings->size;
+    if (complete_limits (settings, g) == -1)
+      return -1;
+  }
   return 0;
 }
 

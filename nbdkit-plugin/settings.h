@@ -22,16 +22,30 @@
 #define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"
 #define SETTINGS_REGISTRY_NONE "none"
 
-/* One guest=NAME[,size=SIZE]. */
+/* A size, or a part of the pool. */
+struct amount {
+  bool given;
+  unsigned percent; /* 0: bytes counts */
+  uint64_t bytes;   /* right after settings_complete */
+};
+
+/* What an export may hold at the most, and what nobody can take from it. */
+struct export_limits {
+  struct amount quota, reserve; /* 0 bytes: none */
+};
+
+/* One guest=NAME[,size=SIZE][,quota=SIZE][,reserve=SIZE]. */
 struct guest {
   struct guest *next; /* in the order of the command line */
   const char *name;
   uint64_t size; /* 0 until settings_complete: the default */
+  struct export_limits limits;
 };
 
 struct settings {
   uint64_t pool;          /* bytes of host memory, everything counted */
   uint64_t size;          /* virtual size of an export, unless it says else */
+  struct export_limits limits; /* likewise */
   const char *compressor; /* NULL: the pool's default */
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the

@@ -16,6 +16,7 @@
 #include <nbdkit-plugin.h>
 
 #include "fuzz.h"
+#include "limits.h"
 #include "server.h"
 #include "settings.h"
 
@@ -70,14 +71,26 @@ check_size (uint64_t size, uint64_t min, uint64_t max)
 }
 
 static void
+check_limits (const struct export_limits *limits)
+{
+  FUZZ_CHECK (limits_bad (limits->quota.bytes, limits->reserve.bytes) == NULL);
+  FUZZ_CHECK (limits->quota.bytes % POOL_PAGE_SIZE == 0 &&
+              limits->reserve.bytes % POOL_PAGE_SIZE == 0);
+  FUZZ_CHECK (limits->quota.bytes <= POOL_MAX_LIMIT &&
+              limits->reserve.bytes <= POOL_MAX_LIMIT);
+}
+
+static void
 check_settings (const struct settings *settings)
 {
   size_t guests = 0;
 
   check_size (settings->pool, POOL_MIN_LIMIT, POOL_MAX_LIMIT);
   check_size (settings->size, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE);
+  check_limits (&settings->limits);
   for (const struct guest *g = settings->guests; g; g = g->next) {
     check_size (g->size, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE);
+    check_limits (&g->limits);
     FUZZ_CHECK (settings_bad_name (g->name) == NULL);
     for (const struct guest *other = g->next; other; other = other->next)
       FUZZ_CHECK (strcmp (g->name, other->name) != 0);

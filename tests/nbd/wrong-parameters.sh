@@ -92,8 +92,9 @@ refused "cannot take '1G'" pool=64M guest=a,1G
 refused "cannot take 'color=red'" pool=64M guest=a,color=red
 refused "cannot take 'siz=1G'" pool=64M guest=a,siz=1G
 refused "cannot take 'SIZE=1G'" pool=64M guest=a,SIZE=1G
-refused "cannot take 'size=1G,'" pool=64M guest=a,size=1G,
-refused "cannot take 'size=1G,size=1G'" pool=64M guest=a,size=1G,size=1G
+refused "cannot take ''" pool=64M guest=a,size=1G,
+refused "cannot take 'quotas=1G'" pool=64M guest=a,size=1G,quotas=1G
+refused 'guest size= was given twice' pool=64M guest=a,size=1G,size=1G
 refused 'is not a size' pool=64M guest=a,size=
 refused 'is not a size' pool=64M guest=a,size=1X
 refused 'give at least 40K' pool=64M guest=a,size=4K
@@ -106,6 +107,45 @@ accepted pool=64M guest=a,size=1G guest=b guest=A
 accepted pool=64M guest="$(repeat 127 x)"
 accepted pool=64M 'guest=vm/disk 1 (swap)'
 accepted guest=a size=1G pool=64M
+
+# Their limits.
+for what in '' 'guest ' ; do
+    one () # one KEY=VALUE...: as defaults, then as a guest's own
+    {
+        if [ -z "$what" ]; then
+            refused "$@"
+        else
+            words=$1
+            shift
+            refused "$words" pool=64M "guest=a,$(echo "$*" \
+                | sed 's/pool=64M //; s/ /,/g')"
+        fi
+    }
+    one "${what}quota= is not a size" pool=64M quota=
+    one "${what}quota=much is not a size" pool=64M quota=much
+    one "${what}quota=1.5% is not a size" pool=64M quota=1.5%
+    one "${what}quota=% is not a size" pool=64M quota=%
+    one "${what}quota=0% is no part" pool=64M quota=0%
+    one "${what}quota=101% is no part" pool=64M quota=101%
+    one "${what}quota=4294967297% is no part" pool=64M quota=4294967297%
+    one "${what}reserve=101% is no part" pool=64M reserve=101%
+    one "the next one is 102400" pool=64M quota=100000
+    one 'the quota is too small' pool=64M quota=4K
+    one 'the quota is too small' pool=64M quota=60K
+    one 'smaller than the reserve' pool=64M quota=16M reserve=17M
+    one 'smaller than the reserve' pool=64M quota=10% reserve=11%
+    one "${what}quota= was given twice" pool=64M quota=1M quota=1M
+    one "${what}reserve= was given twice" pool=64M reserve=1M reserve=1M
+done
+refused 'guest=a: the quota is smaller' pool=64M reserve=17M guest=a,quota=1M
+refused "'a' cannot have a reserve of 64M: others have 0" \
+    pool=64M registry=none guest=a,reserve=100%
+refused "'b' cannot have a reserve of 30M: others have 30M, and a pool of this size can promise" \
+    pool=64M registry=none guest=a,reserve=30M guest=b,reserve=30M
+accepted pool=64M guest=a,quota=64K
+accepted pool=64M quota=100% reserve=25% guest=a guest=b
+accepted pool=64M quota=0 reserve=0
+accepted pool=64M guest=a,reserve=1M,quota=1M,size=1M
 
 # One guest more than a pool has volumes.
 set -- pool=64M size=40K
