@@ -650,3 +650,55 @@ exports_view (int (*fn) (const struct export_view *view, void *opaque),
   }
   return r;
 }
+
+/* A connection of nobody, which keeps the export from going away.  NULL: *r
+ * says why. */
+static struct conn *
+hold_locked (const char *name, struct peer_text *who, int *r)
+{
+  struct export *export = find_locked (name);
+  struct conn *conn;
+
+  *r = export == NULL ? -ENOENT : export->conns != NULL ? -EBUSY : 0;
+  if (*r == -EBUSY)
+    peer_describe (&export->conns->peer, who);
+  conn = *r == 0 ? calloc (1, sizeof *conn) : NULL;
+  if (conn == NULL) {
+    *r = *r == 0 ? -ENOMEM : *r;
+    return NULL;
+  }
+  conn->settings = settings;
+  conn->pool = pool;
+  conn->export = export;
+  conn->volume = export->volume;
+  export->conns = conn;
+  atomic_fetch_add (&connections, 1);
+  return conn;
+}
+
+int
+exports_alone (const char *name,
+               int (*fn) (struct volume *volume, void *opaque), void *opaque,
+               struct peer_text *who)
+{
+  struct conn *conn;
+  bool own_header = false;
+  int r;
+
+  {
+    LOCK_THIS_SCOPE ();
+    conn = hold_locked (name, who, &r);
+    if (conn == NULL)
+      return r;
+    r = fn (conn->volume, opaque);
+    if (r == 0) {
+      look_at_header (conn->export);
+      own_header = conn->export->own_header;
+    }
+  }
+  /* What is lost is in another pool, and its entry says so. */
+  if (r == 0 && !volume_is_lost (conn->volume))
+    r = note (conn->export, own_header);
+  exports_close (conn);
+  return r;
+}

@@ -101,4 +101,16 @@ extern int exports_view (int (*fn) (const struct export_view *view,
                                     void *opaque),
                          void *opaque);
 
+/* Calls fn for an export that nobody is connected to.  Nobody can connect
+ * before it has returned, so it is brief.  What it leaves blank gets a swap
+ * header, and what is there then is noted in the registry; that may wait for
+ * its disk.
+ *
+ * -ENOENT: there is no such export.  -EBUSY: *who (connections) uses it.  -EIO:
+ * done, but the registry cannot be written, which has been reported.  Else what
+ * fn returned. */
+extern int exports_alone (const char *name,
+                          int (*fn) (struct volume *volume, void *opaque),
+                          void *opaque, struct peer_text *who);
+
 #endif /* VMSWAP_EXPORTS_H */

@@ -4,8 +4,11 @@
 
 #include <config.h>
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "human.h"
 
@@ -35,4 +38,30 @@ human_size (struct human *human, uint64_t bytes)
     snprintf (human->text, sizeof human->text, "%" PRIu64 "%c",
               whole + (rest >= 512), units[unit]);
   return human->text;
+}
+
+int
+human_parse (const char *text, uint64_t *ret)
+{
+  static const char units[] = "BKMGTPE";
+  uint64_t number = 0;
+  const char *unit;
+  unsigned shift = 0;
+
+  if (*text < '0' || *text > '9')
+    return -EINVAL;
+  for (; *text >= '0' && *text <= '9'; ++text)
+    if (__builtin_mul_overflow (number, 10, &number) ||
+        __builtin_add_overflow (number, *text - '0', &number))
+      return -EINVAL;
+  if (*text != '\0') {
+    unit = strchr (units, toupper ((unsigned char) *text));
+    if (unit == NULL || text[1] != '\0')
+      return -EINVAL;
+    shift = (unit - units) * 10;
+  }
+  if (number > UINT64_MAX >> shift)
+    return -EINVAL;
+  *ret = number << shift;
+  return 0;
 }

@@ -11,6 +11,7 @@
 #include <event2/buffer.h>
 #include <jansson.h>
 
+#include "advice.h"
 #include "render.h"
 #include "text.h"
 
@@ -109,6 +110,31 @@ server_json (const struct render_server *server)
 }
 
 static int
+add_hint (const struct advice *advice, void *opaque)
+{
+  struct text_name name;
+
+  return json_array_append_new (
+      opaque,
+      json_pack (
+          "{s:s?, s:s, s:s, s:s}", "guest",
+          advice->guest == NULL ? NULL : text_utf8 (advice->guest->name, &name),
+          "kind", advice->kind, "seen", advice->seen, "fix", advice->fix));
+}
+
+static json_t *
+hints_json (const struct figures *figures, const struct render_server *server)
+{
+  json_t *array = json_array ();
+
+  if (array != NULL && advice_each (figures, server, add_hint, array) != 0) {
+    json_decref (array);
+    return NULL;
+  }
+  return array;
+}
+
+static int
 add_text (const char *text, size_t size, void *out)
 {
   return evbuffer_add (out, text, size);
@@ -133,11 +159,12 @@ int
 render_json (const struct figures *figures, const struct render_server *server,
              struct evbuffer *out)
 {
-  return dump (json_pack ("{s:I, s:I, s:o, s:o, s:o}", "time",
+  return dump (json_pack ("{s:I, s:I, s:o, s:o, s:o, s:o}", "time",
                           (json_int_t) figures->time, "clock_ns",
                           (json_int_t) figures->clock_ns, "server",
                           server_json (server), "pool", pool_json (figures),
-                          "guests", guests_json (figures)),
+                          "guests", guests_json (figures), "hints",
+                          hints_json (figures, server)),
                out);
 }
 

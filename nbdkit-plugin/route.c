@@ -14,6 +14,8 @@
 #include <event2/keyvalq_struct.h>
 
 #include "figures.h"
+#include "human.h"
+#include "operate.h"
 #include "page-html.h"
 #include "route.h"
 
@@ -183,13 +185,92 @@ answer_page (const struct route *route, struct evhttp_request *request,
   return evbuffer_add (body, from, end - from);
 }
 
+/* --- What can be posted. */
+
+typedef void post_fn (const struct evkeyvalq *query, struct operation *ret);
+
+static void
+say_missing (struct operation *ret, const char *usage)
+{
+  ret->status = 400;
+  snprintf (ret->line, sizeof ret->line, "POST %s", usage);
+}
+
+static int
+find_size (const struct evkeyvalq *query, const char *key, uint64_t *ret)
+{
+  const char *value = evhttp_find_header (query, key);
+
+  return value == NULL ? -1 : human_parse (value, ret);
+}
+
+static void
+post_grow (const struct evkeyvalq *query, struct operation *ret)
+{
+  const char *guest = evhttp_find_header (query, "guest");
+  uint64_t size;
+
+  if (guest == NULL || find_size (query, "size", &size) != 0)
+    say_missing (ret, "/grow?guest=NAME&size=SIZE, with a SIZE such as 8G");
+  else
+    operate_grow (guest, size, ret);
+}
+
+static void
+post_limit (const struct evkeyvalq *query, struct operation *ret)
+{
+  const char *guest = evhttp_find_header (query, "guest");
+  uint64_t quota, reserve;
+
+  if (guest == NULL || find_size (query, "quota", &quota) != 0 ||
+      find_size (query, "reserve", &reserve) != 0)
+    say_missing (ret, "/limit?guest=NAME&quota=SIZE&reserve=SIZE, with a SIZE "
+                      "such as 512M, or 0 for none");
+  else
+    operate_limit (guest, quota, reserve, ret);
+}
+
+static void
+post_reset (const struct evkeyvalq *query, struct operation *ret)
+{
+  const char *guest = evhttp_find_header (query, "guest");
+  const char *pages = evhttp_find_header (query, "pages");
+
+  if (guest == NULL || (pages != NULL && strcmp (pages, "all") != 0 &&
+                        strcmp (pages, "lost") != 0))
+    say_missing (ret, "/reset?guest=NAME, and perhaps &pages=all");
+  else
+    operate_reset (guest, pages != NULL && strcmp (pages, "all") == 0, ret);
+}
+
+static void
+send_operation (struct evhttp_request *request, post_fn *post)
+{
+  const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri (request);
+  const char *text = evhttp_uri_get_query (uri);
+  struct operation operation = { .status = 400,
+                                 .line = "the query makes no sense" };
+  struct evkeyvalq query = { 0 };
+
+  /* A NUL would end a name early. */
+  if (text != NULL && strstr (text, "%00") == NULL &&
+      evhttp_parse_query_str (text, &query) == 0)
+    post (&query, &operation);
+  else if (text == NULL)
+    post (&query, &operation);
+  evhttp_clear_headers (&query);
+  route_refuse (request, operation.status, "%s", operation.line);
+}
+
 static const struct path {
   const char *path;
-  answer_fn *answer;
+  answer_fn *answer; /* GET; or */
+  post_fn *post;
 } paths[] = {
-  { "/", answer_page },           { "/figures", answer_figures },
-  { "/json", answer_json },       { "/latency", answer_latency },
-  { "/metrics", answer_metrics },
+  { "/", answer_page, NULL },           { "/figures", answer_figures, NULL },
+  { "/grow", NULL, post_grow },         { "/json", answer_json, NULL },
+  { "/latency", answer_latency, NULL }, { "/limit", NULL, post_limit },
+  { "/metrics", answer_metrics, NULL }, { "/reset", NULL, post_reset },
 };
 
 static const struct path *
@@ -218,6 +299,21 @@ send_answer (const struct route *route, const struct path *path,
     evbuffer_free (body);
 }
 
+static void
+refuse_method (struct evhttp_request *request, const struct path *path,
+               bool writable)
+{
+  set_header (request, "Allow", path->post == NULL ? "GET, HEAD" : "POST");
+  if (path->post == NULL)
+    route_refuse (request, 405, "%s can only be read: use GET", path->path);
+  else if (writable)
+    route_refuse (request, 405, "%s is an order: use POST", path->path);
+  else
+    route_refuse (request, 403,
+                  "nothing can be changed through this port: use the socket "
+                  "of control=");
+}
+
 void
 route_answer (const struct route *route, bool writable,
               struct evhttp_request *request)
@@ -229,10 +325,11 @@ route_answer (const struct route *route, bool writable,
     route_refuse (request, 404,
                   "there is nothing here: GET /, /json, /figures, /latency or "
                   "/metrics");
-  else if (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD)
+  else if (path->answer != NULL &&
+           (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
     send_answer (route, path, request);
-  else {
-    set_header (request, "Allow", "GET, HEAD");
-    route_refuse (request, 405, "%s can only be read: use GET", path->path);
-  }
+  else if (path->post != NULL && method == EVHTTP_REQ_POST && writable)
+    send_operation (request, path->post);
+  else
+    refuse_method (request, path, writable);
 }

@@ -4,6 +4,8 @@
 #ifndef VMSWAPCTL_COMMAND_H
 #define VMSWAPCTL_COMMAND_H
 
+#include <stddef.h>
+
 /* How vmswapctl ends. */
 enum {
   EXIT_SOUND = 0,   /* done; what was looked at is sound */
@@ -22,15 +24,23 @@ struct command {
 };
 
 extern command_fn command_check;
+extern command_fn command_doctor;
+extern command_fn command_grow;
 extern command_fn command_json;
+extern command_fn command_limit;
 extern command_fn command_metrics;
 extern command_fn command_registry;
 extern command_fn command_reset;
 extern command_fn command_status;
+extern command_fn command_top;
 
 /* One line on stderr, after the name of the program. */
 extern void complain (const char *fmt, ...)
     __attribute__ ((format (printf, 1, 2)));
+
+/* From now on complaints go there, only the last is kept, and the terminal
+ * stays as it is; NULL: to stderr again. */
+extern void complain_into (char *text, size_t size);
 
 /* Says how the command is used.  Returns EXIT_CANNOT. */
 extern int usage_of (const char *name);

@@ -19,28 +19,55 @@ static const struct command commands[] = {
   { "check", "DIR",
     "verify the pool that a stopped server left in DIR (its state=)",
     command_check },
+  { "doctor", "[--control PATH]", "say what is wrong, and how it is put right",
+    command_doctor },
+  { "grow", "[--control PATH] NAME SIZE",
+    "change the size of an export that nobody uses", command_grow },
   { "json", "[--control PATH]", "print all that the server tells, as JSON",
     command_json },
+  { "limit", "[--control PATH] [--quota SIZE] [--reserve SIZE] NAME",
+    "bound what an export may take of the pool, or promise it some",
+    command_limit },
   { "metrics", "[--control PATH] [--textfile FILE]",
     "print it for Prometheus, or put it into FILE for node_exporter",
     command_metrics },
   { "registry", "[DIR]",
     "list the exports that hold pages, as the registry in DIR knows them",
     command_registry },
-  { "reset", "[--state DIR] [--registry DIR|none] NAME",
-    "forget an export and drop its pages; the server must be stopped",
+  { "reset",
+    "[--control PATH] [--lost] [--state DIR] [--registry DIR|none] NAME",
+    "forget an export and drop its pages, or only what it has lost",
     command_reset },
   { "status", "[--control PATH] [--all]",
     "show who swaps, what it takes and what it saves", command_status },
+  { "top", "[--control PATH] [--delay SECONDS] [--once]",
+    "the same, live, with rates and times", command_top },
 };
 
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])
+
+/* Where complaints go; NULL: to stderr. */
+static char *complaint;
+static size_t complaint_size;
+
+void
+complain_into (char *text, size_t size)
+{
+  complaint = text;
+  complaint_size = size;
+}
 
 void
 complain (const char *fmt, ...)
 {
   va_list args;
 
+  if (complaint) {
+    va_start (args, fmt);
+    vsnprintf (complaint, complaint_size, fmt, args);
+    va_end (args);
+    return;
+  }
   fflush (stdout);
   fputs ("vmswapctl: ", stderr);
   va_start (args, fmt);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* vmswapctl reset: forgets an export.  Its line in the registry goes, and its
- * volume in the image.
+/* vmswapctl reset: forgets an export.  A running server is asked to; else its
+ * line in the registry goes, and its volume in the image.
  *
  * Everything that may be refused is opened before anything changes.  The line
  * goes first: should this process end there, the volume is still whole, and the
@@ -11,17 +11,22 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "client.h"
 #include "command.h"
 #include "human.h"
 #include "image.h"
+#include "order.h"
 #include "registry.h"
 #include "settings.h"
 
 struct reset {
   const char *name;
+  const char *control;  /* NULL: not given */
+  bool lost;            /* only what is lost */
   const char *state;    /* NULL: not given */
   const char *registry; /* NULL: not given */
 
@@ -33,6 +38,8 @@ static int
 parse (struct reset *reset, int argc, char **argv)
 {
   static const struct option options[] = {
+    { "control", required_argument, NULL, 'c' },
+    { "lost", no_argument, NULL, 'l' },
     { "state", required_argument, NULL, 's' },
     { "registry", required_argument, NULL, 'r' },
     { NULL, 0, NULL, 0 }
@@ -41,6 +48,12 @@ parse (struct reset *reset, int argc, char **argv)
 
   while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
     switch (c) {
+    case 'c':
+      reset->control = optarg;
+      break;
+    case 'l':
+      reset->lost = true;
+      break;
     case 's':
       reset->state = optarg;
       break;
@@ -59,9 +72,11 @@ parse (struct reset *reset, int argc, char **argv)
 static void
 complain_server (const struct reset *reset)
 {
-  complain ("while the server runs, the guest itself can give up all pages of "
-            "'%s': there, swapoff, then blkdiscard or mkswap of the whole disk",
-            reset->name);
+  complain (
+      "while the server runs, give --control instead, or the guest itself "
+      "gives up all pages of '%s': there, swapoff, then blkdiscard or "
+      "mkswap of the whole disk",
+      reset->name);
 }
 
 static int
@@ -174,19 +189,42 @@ forget (struct reset *reset)
   return EXIT_CANNOT;
 }
 
+/* Asks the server, if there is one to ask and nothing else is meant: its
+ * directories are for when it is stopped.  *status is how that ended. */
+static bool
+ask_server (const struct reset *reset, int *status)
+{
+  struct client *client;
+  bool there;
+
+  if ((reset->state || reset->registry) && !reset->control && !reset->lost)
+    return false;
+  *status = EXIT_CANNOT;
+  client = client_new (reset->control);
+  if (!client)
+    return true;
+  /* What only a server can do says why there is none. */
+  there = reset->control || reset->lost || client_can_connect (client);
+  if (there)
+    *status = order_send (client, "/reset", reset->name,
+                          reset->lost ? "&pages=lost" : "&pages=all");
+  client_free (client);
+  return there;
+}
+
 int
 command_reset (int argc, char **argv)
 {
   struct reset reset = { 0 };
   int status = parse (&reset, argc, argv);
 
-  if (status)
+  if (status || ask_server (&reset, &status))
     return status;
   if (open_registry (&reset) || open_image (&reset))
     status = EXIT_CANNOT;
   else if (!reset.lines && !reset.pool) {
-    complain ("there is no registry in %s: name the server's directories with "
-              "--registry and --state",
+    complain ("there is no server to ask (--control), and no registry in %s: "
+              "name the server's directories with --registry and --state",
               SETTINGS_REGISTRY_DEFAULT);
     status = EXIT_CANNOT;
   }

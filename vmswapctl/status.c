@@ -78,19 +78,14 @@ print_guests (const json_t *guests)
   {
     struct view_name name;
     struct view_text a, b, c, d, e;
-    const bool used = view_number (guest, "in_use") != 0;
 
-    printf ("%-20s %8s %8s %8s %8s %6s %12" PRIu64 " %s%s\n",
+    printf ("%-20s %8s %8s %8s %8s %6s %12" PRIu64 " %s\n",
             view_guest_name (guest, &name), view_size (guest, "size_bytes", &a),
             view_size (guest, "stored_bytes", &b),
             view_size (guest, "held_bytes", &c),
             view_size (guest, "saved_bytes", &d),
             view_ratio (guest, "effective_ratio", &e),
-            view_number (guest, "stored_pages"),
-            used                                     ? "in use"
-            : view_number (guest, "connections") > 0 ? "connected"
-                                                     : "idle",
-            view_number (guest, "lost") ? ", lost" : "");
+            view_number (guest, "stored_pages"), view_state (guest));
   }
 }
 
@@ -129,7 +124,7 @@ print_everything (const struct view *view)
   json_array_foreach (json_object_get (view->now, "guests"), i, guest)
   {
     struct view_name name;
-    char title[600];
+    char title[sizeof name.text + 8];
 
     snprintf (title, sizeof title, "guest %s", view_guest_name (guest, &name));
     print_all (title, json_object_get (view->table, "guest"), guest);

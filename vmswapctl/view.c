@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <wchar.h>
@@ -39,9 +40,22 @@ view_refresh (struct view *view)
   return 0;
 }
 
+int
+view_refresh_latency (struct view *view)
+{
+  json_t *latency = client_get_json (view->client, "/latency");
+
+  if (!latency)
+    return -1;
+  json_decref (view->latency);
+  view->latency = latency;
+  return 0;
+}
+
 void
 view_close (struct view *view)
 {
+  json_decref (view->latency);
   json_decref (view->table);
   json_decref (view->now);
   client_free (view->client);
@@ -86,9 +100,21 @@ view_ratio (const json_t *object, const char *figure, struct view_text *text)
 /* Names come from clients: what is no character here, or does something to a
  * terminal, is a question mark. */
 const char *
-view_guest_name (const json_t *guest, struct view_name *name)
+view_state (const json_t *guest)
 {
-  const char *from = json_string_value (json_object_get (guest, "name"));
+  const bool lost = view_number (guest, "lost") != 0;
+
+  if (view_number (guest, "in_use") != 0)
+    return lost ? "use, lost" : "in use";
+  if (view_number (guest, "connections") > 0)
+    return lost ? "con, lost" : "connected";
+  return lost ? "lost" : "idle";
+}
+
+const char *
+view_text_of (const json_t *object, const char *key, struct view_name *name)
+{
+  const char *from = json_string_value (json_object_get (object, key));
   const char *end = from ? from + strlen (from) : NULL;
   char *to = name->text;
   mbstate_t state = { 0 };
@@ -113,4 +139,10 @@ view_guest_name (const json_t *guest, struct view_name *name)
   }
   *to = '\0';
   return name->text;
+}
+
+const char *
+view_guest_name (const json_t *guest, struct view_name *name)
+{
+  return view_text_of (guest, "name", name);
 }

@@ -14,13 +14,15 @@ struct client;
 
 struct view {
   struct client *client;
-  json_t *table; /* /figures */
-  json_t *now;   /* /json */
+  json_t *table;   /* /figures */
+  json_t *now;     /* /json */
+  json_t *latency; /* /latency, if that is asked for; else NULL */
 };
 
 /* Functions that fail have complained, and return -1. */
 extern int view_open (struct view *view, const char *control);
 extern int view_refresh (struct view *view);
+extern int view_refresh_latency (struct view *view);
 extern void view_close (struct view *view);
 
 struct view_text {
@@ -39,11 +41,17 @@ extern const char *view_size (const json_t *object, const char *figure,
 extern const char *view_ratio (const json_t *object, const char *figure,
                                struct view_text *text);
 
+/* Who uses a guest: "in use", "connected", "idle"; and "lost" if pages are. */
+extern const char *view_state (const json_t *guest);
+
 struct view_name {
-  char text[512];
+  char text[1024];
 };
 
-/* The name of a guest, with what a terminal might not take as '?'. */
+/* A text of an object, with what a terminal might not take as '?'.  Returns
+ * name->text. */
+extern const char *view_text_of (const json_t *object, const char *key,
+                                 struct view_name *name);
 extern const char *view_guest_name (const json_t *guest,
                                     struct view_name *name);
 

@@ -32,7 +32,7 @@ wrong 'name the server.s directories' reset --registry none web1
 wrong "$dir/none/pool.vmswap: No such file" reset --registry none \
     --state "$dir/none" web1
 [ ! -e "$dir/none" ] || fail "something was made"
-for command in json metrics status; do
+for command in doctor json metrics status top; do
     wrong "usage: vmswapctl $command " $command web1
     wrong "usage: vmswapctl $command " $command --control
     wrong "usage: vmswapctl $command " $command --state "$dir"
@@ -40,6 +40,14 @@ for command in json metrics status; do
 done
 wrong 'usage: vmswapctl status ' status --textfile "$dir/none"
 wrong 'usage: vmswapctl metrics ' metrics --all
+wrong 'usage: vmswapctl grow ' grow web1
+wrong 'usage: vmswapctl grow ' grow web1 1G 2G
+wrong 'usage: vmswapctl grow ' grow '' 1G
+wrong 'usage: vmswapctl limit ' limit web1
+wrong 'usage: vmswapctl limit ' limit --quota 1G
+wrong "no server answers at $dir/none" grow --control "$dir/none" web1 1G
+wrong "no server answers at $dir/none" limit --control "$dir/none" --quota 1 web1
+wrong "no server answers at $dir/none" reset --control "$dir/none" web1
 VMSWAP_CONTROL=$dir/nowhere
 export VMSWAP_CONTROL
 wrong "no server answers at $dir/nowhere" status

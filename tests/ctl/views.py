@@ -185,6 +185,45 @@ def human(size):
     return "%d%s" % ((size * 2 // 1024 ** (unit + 1) + 1) // 2, "KMGTPE"[unit])
 
 
+def short_time(seconds):
+    for unit, factor in (("us", 1e6), ("ms", 1e3)):
+        if seconds * factor < 1000:
+            return ("%.1f" if seconds * factor < 10 else "%.0f") % (
+                seconds * factor) + unit
+    return "%.1fs" % seconds
+
+
+def compare_top(folder, now):
+    with open(folder + "/top", encoding="utf-8") as file:
+        top = file.read().splitlines()
+    pool = now["pool"]
+    assert top[1].endswith("] %s of %s used" % (human(pool["used_bytes"]),
+                                                human(pool["limit_bytes"])))
+    assert top[2] == (
+        "stored %s  saved %s  ratio %.2f  compression %.2f  overhead %s" % (
+            human(pool["stored_bytes"]), human(pool["saved_bytes"]),
+            pool["effective_ratio"], pool["compression_ratio"],
+            human(pool["overhead_bytes"]))), top[2]
+    assert top[3] == (
+        "pages  stored %(stored_pages)d  compressed %(compressed_pages)d  "
+        "fill %(fill_pages)d  raw %(raw_pages)d  lost %(lost_pages)d" % pool)
+    guests = sorted(now["guests"], key=lambda g: (-g["held_bytes"], g["id"]))
+    for guest, line in zip(guests, top[7:]):
+        assert line.startswith(guest["name"]), line
+        assert line[len(guest["name"]):].split() == [
+            human(guest["stored_bytes"]), human(guest["held_bytes"]),
+            "%.2f" % guest["effective_ratio"], "-", "-",
+            short_time(guest["read_p50_seconds"]),
+            short_time(guest["read_p99_seconds"]),
+            short_time(guest["write_p99_seconds"]), "idle",
+            human(guest["saved_bytes"]), human(guest["size_bytes"]), "-", "-",
+            "0"], line
+    hints = [line for line in top if line.startswith("! ")]
+    assert len(hints) == len(now["hints"]) > 0
+    for hint, line in zip(now["hints"], hints):
+        assert line.endswith(": " + hint["seen"]), line
+
+
 def compare(folder):
     now, again, figures = (json.load(open(folder + "/" + name,
                                           encoding="utf-8"))
@@ -236,6 +275,7 @@ def compare(folder):
             human(guest["size_bytes"]), human(guest["stored_bytes"]),
             human(guest["held_bytes"]), human(guest["saved_bytes"]),
             "%.2f" % guest["effective_ratio"], str(guest["stored_pages"])], line
+    compare_top(folder, now)
     print("%d figures, the same in all views" % compared)
 
 

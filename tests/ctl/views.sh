@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # All views of a server agree in every figure, at a quiet moment: /json,
-# /metrics, vmswapctl json, metrics and status.  The metrics are what Prometheus
+# /metrics, vmswapctl json, metrics, status and top.  The metrics are what Prometheus
 # can read, whatever the names of the exports are.
 . "${srcdir:-.}/functions.sh"
 . "${srcdir:-.}/online.sh"
@@ -25,6 +25,7 @@ all_views_agree ()
     "$ctl" metrics >"$dir/metrics"
     "$ctl" status --all >"$dir/all"
     "$ctl" status >"$dir/status"
+    "$ctl" top --once --delay 0 >"$dir/top"
     get /figures >"$dir/figures"
     get /json >"$dir/json2"
     status=0
@@ -47,7 +48,7 @@ poll 60 textfile_agrees || fail "the text file differs"
 ctl 2 metrics --textfile "$dir/none/vmswap.prom"
 
 # No guests, and a full registry of words that --all knows.
-stop
+stop -TERM
 serve pool=64M size=32M
 ctl 0 status
 says out '^no guests$'

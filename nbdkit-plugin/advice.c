@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What an operator should look at.  Owns the two tables of what can be wrong;
+ * figures go in, words come out. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "advice.h"
+#include "human.h"
+#include "settings.h"
+
+#define MIB (UINT64_C (1) << 20)
+
+/* Less than this is too little to judge by. */
+#define ENOUGH_BYTES (64 * MIB)
+#define ENOUGH_PAGES (ENOUGH_BYTES / POOL_PAGE_SIZE)
+#define ENOUGH_REQUESTS 1000
+
+/* Looks, and writes what it sees; returns whether there is something. */
+typedef bool guest_fn (const struct figures_guest *guest, char *seen,
+                       size_t size);
+typedef bool server_fn (const struct figures *figures,
+                        const struct render_server *server, char *seen,
+                        size_t size);
+
+static bool
+never_trimmed (const struct figures_guest *guest, char *seen, size_t size)
+{
+  const struct traffic_op_sum *op = guest->traffic.op;
+  struct human written;
+
+  snprintf (seen, size, "it has written %s and discarded nothing, ever",
+            human_size (&written, op[TRAFFIC_WRITE].bytes));
+  return op[TRAFFIC_WRITE].bytes >= ENOUGH_BYTES &&
+         op[TRAFFIC_TRIM].requests == 0;
+}
+
+static bool
+small_requests (const struct figures_guest *guest, char *seen, size_t size)
+{
+  uint64_t small = 0, all = 0;
+
+  for (unsigned op = 0; op < TRAFFIC_OPS; ++op) {
+    small += guest->traffic.op[op].small;
+    all += guest->traffic.op[op].requests;
+  }
+  snprintf (seen, size,
+            "%" PRIu64 " of its %" PRIu64 " requests were for less than a page",
+            small, all);
+  return small >= ENOUGH_REQUESTS && small >= all / 10;
+}
+
+static bool
+incompressible (const struct figures_guest *guest, char *seen, size_t size)
+{
+  const struct volume_stats *stats = &guest->stats;
+
+  snprintf (seen, size,
+            "%" PRIu64 " of its %" PRIu64 " pages cannot be compressed",
+            stats->raw_pages, stats->blob_pages);
+  return stats->raw_pages >= ENOUGH_PAGES / 4 &&
+         stats->raw_pages >= stats->blob_pages / 2;
+}
+
+static bool
+lost (const struct figures_guest *guest, char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "pages that it had are lost, with an earlier server: reads of "
+            "them fail");
+  return guest->lost;
+}
+
+static bool
+damaged (const struct figures_guest *guest, char *seen, size_t size)
+{
+  snprintf (seen, size, "%" PRIu64 " pages failed their check",
+            guest->stats.lost_pages > guest->stats.bad_pages
+                ? guest->stats.lost_pages
+                : guest->stats.bad_pages);
+  return guest->stats.bad_pages != 0 || guest->stats.lost_pages != 0;
+}
+
+static bool
+refused (const struct figures_guest *guest, char *seen, size_t size)
+{
+  snprintf (seen, size, "%" PRIu64 " of its requests found no room",
+            guest->traffic.errors[TRAFFIC_FULL]);
+  return guest->traffic.errors[TRAFFIC_FULL] != 0;
+}
+
+static bool
+not_locked (const struct figures *figures, const struct render_server *server,
+            char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "the pool is not locked in memory: the host may swap it out");
+  return !server->locked;
+}
+
+static bool
+no_registry (const struct figures *figures, const struct render_server *server,
+             char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "there is no registry: what a restart loses reads as zeroes");
+  return !server->registry;
+}
+
+static bool
+no_state (const struct figures *figures, const struct render_server *server,
+          char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "there is no state=: every page is lost when the "
+            "server ends");
+  return server->settings->state == NULL;
+}
+
+static bool
+nearly_full (const struct figures *figures, const struct render_server *server,
+             char *seen, size_t size)
+{
+  const struct pool_stats *stats = &figures->pool.stats;
+
+  snprintf (seen, size, "the pool is %.0f %% full",
+            stats->capacity == 0
+                ? 100.
+                : 100. * (double) stats->blob_bytes / stats->capacity);
+  return stats->blob_bytes >= stats->capacity / 10 * 9;
+}
+
+static const struct {
+  const char *kind;
+  server_fn *look;
+  const char *fix;
+} of_server[] = {
+  { "nearly-full", nearly_full,
+    "give the server a larger pool= (with state=, a restart loses nothing), "
+    "or let guests swap elsewhere, too (a second swap area of lower "
+    "priority)" },
+  { "not-locked", not_locked,
+    "LimitMEMLOCK=infinity in the service's unit, ulimit -l unlimited, or "
+    "CAP_IPC_LOCK" },
+  { "no-registry", no_registry,
+    "start the server with registry=DIR, a directory on a disk" },
+  { "no-state", no_state,
+    "start the server with state=DIR, a directory on a tmpfs of its own" },
+};
+
+static const struct {
+  const char *kind;
+  guest_fn *look;
+  const char *fix;
+} of_guest[] = {
+  { "damaged", damaged,
+    "look for memory errors of the host (dmesg, edac-util), and start that "
+    "guest anew" },
+  { "lost", lost,
+    "start that guest anew, or in it: swapoff, mkswap and swapon; if it is "
+    "gone for good: vmswapctl reset NAME" },
+  { "refused", refused,
+    "give the server a larger pool=, and the guest's disk werror=report in "
+    "QEMU, so that it is not paused" },
+  { "never-trimmed", never_trimmed,
+    "to Linux its disk rotates, or swapon was without --discard: give QEMU's "
+    "scsi-hd rotation_rate=1 and its blockdev discard=unmap; for virtio-blk "
+    "put 60-vmswap.rules into the guest; then swapoff and swapon --discard" },
+  { "small-requests", small_requests,
+    "give the guest's disk logical_block_size=4096,physical_block_size=4096 "
+    "in QEMU" },
+  { "incompressible", incompressible,
+    "the guest swaps what is compressed or encrypted already: turn zswap and "
+    "zram off in it, or let it swap to a disk" },
+};
+
+int
+advice_each (const struct figures *figures, const struct render_server *server,
+             int (*fn) (const struct advice *advice, void *opaque),
+             void *opaque)
+{
+  struct advice advice = { .guest = NULL };
+  int r = 0;
+
+  for (size_t i = 0; i < sizeof of_server / sizeof of_server[0] && r == 0;
+       ++i) {
+    advice.kind = of_server[i].kind;
+    advice.fix = of_server[i].fix;
+    if (of_server[i].look (figures, server, advice.seen, sizeof advice.seen))
+      r = fn (&advice, opaque);
+  }
+  for (size_t g = 0; g < figures->nr_guests && r == 0; ++g) {
+    advice.guest = &figures->guests[g];
+    for (size_t i = 0; i < sizeof of_guest / sizeof of_guest[0] && r == 0;
+         ++i) {
+      advice.kind = of_guest[i].kind;
+      advice.fix = of_guest[i].fix;
+      if (of_guest[i].look (advice.guest, advice.seen, sizeof advice.seen))
+        r = fn (&advice, opaque);
+    }
+  }
+  return r;
+}

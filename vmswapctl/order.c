@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* vmswapctl grow, limit: orders to a running server.  Owns nothing. */
+
+#include <config.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "human.h"
+#include "order.h"
+#include "text.h"
+
+struct order {
+  const char *control;
+  const char *guest;
+  const char *quota;
+  const char *reserve;
+};
+
+int
+order_send (struct client *client, const char *path, const char *guest,
+            const char *rest)
+{
+  struct text_name uri;
+  char query[sizeof uri.text + 128];
+  const char *answer;
+  bool done;
+
+  if (strlen (guest) > VOLUME_NAME_MAX) {
+    complain ("'%s' is no name of an export: it is too long", guest);
+    return EXIT_CANNOT;
+  }
+  snprintf (query, sizeof query, "%s?guest=%s%s", path, text_uri (guest, &uri),
+            rest);
+  answer = client_post (client, query, &done);
+  if (!answer)
+    return EXIT_CANNOT;
+  if (!done) {
+    complain ("%s", answer);
+    return EXIT_CANNOT;
+  }
+  puts (answer);
+  return EXIT_SOUND;
+}
+
+/* Options, and then n more arguments, the first of which is the guest. */
+static int
+parse (struct order *order, const char *letters, int n, int argc, char **argv)
+{
+  static const struct option options[] = {
+    { "control", required_argument, NULL, 'c' },
+    { "quota", required_argument, NULL, 'q' },
+    { "reserve", required_argument, NULL, 'r' },
+    { NULL, 0, NULL, 0 }
+  };
+  int c;
+
+  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1) {
+    if (c == '?' || !strchr (letters, c))
+      return usage_of (argv[0]);
+    if (c == 'c')
+      order->control = optarg;
+    else if (c == 'q')
+      order->quota = optarg;
+    else
+      order->reserve = optarg;
+  }
+  if (argc - optind != n || argv[optind][0] == '\0')
+    return usage_of (argv[0]);
+  order->guest = argv[optind];
+  return 0;
+}
+
+static int
+parse_size (const char *text, uint64_t *ret)
+{
+  if (human_parse (text, ret) == 0)
+    return 0;
+  complain ("'%s' is no size: give a number and perhaps one of the suffixes K, "
+            "M, G, T, such as 4G",
+            text);
+  return -1;
+}
+
+static int
+send_to (const struct order *order, const char *path, const char *rest)
+{
+  struct client *client = client_new (order->control);
+  const int status =
+      client ? order_send (client, path, order->guest, rest) : EXIT_CANNOT;
+
+  client_free (client);
+  return status;
+}
+
+int
+command_grow (int argc, char **argv)
+{
+  struct order order = { 0 };
+  char rest[64];
+  uint64_t size;
+  const int status = parse (&order, "c", 2, argc, argv);
+
+  if (status)
+    return status;
+  if (parse_size (argv[optind + 1], &size) == -1)
+    return EXIT_CANNOT;
+  snprintf (rest, sizeof rest, "&size=%" PRIu64, size);
+  return send_to (&order, "/grow", rest);
+}
+
+int
+command_limit (int argc, char **argv)
+{
+  struct order order = { 0 };
+  char rest[96];
+  uint64_t quota = 0, reserve = 0;
+  const int status = parse (&order, "cqr", 1, argc, argv);
+
+  if (status)
+    return status;
+  if (!order.quota && !order.reserve)
+    return usage_of (argv[0]);
+  if ((order.quota && parse_size (order.quota, &quota) == -1) ||
+      (order.reserve && parse_size (order.reserve, &reserve) == -1))
+    return EXIT_CANNOT;
+  snprintf (rest, sizeof rest, "&quota=%" PRIu64 "&reserve=%" PRIu64, quota,
+            reserve);
+  return send_to (&order, "/limit", rest);
+}
