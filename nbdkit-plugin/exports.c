@@ -27,7 +27,7 @@
 #include "exports.h"
 #include "header.h"
 #include "human.h"
-#include "limits.h"
+#include "bounds.h"
 #include "remember.h"
 #include "report.h"
 
@@ -94,6 +94,27 @@ report_no_volume (const char *name, int err)
             strerror (err));
 }
 
+static const struct guest *
+find_guest (const char *name)
+{
+  const struct guest *guest = settings->guests;
+
+  while (guest != NULL && strcmp (guest->name, name) != 0)
+    guest = guest->next;
+  return guest;
+}
+
+/* There are never more groups than guests. */
+static void
+enter_group (struct volume *volume)
+{
+  const struct guest *guest = find_guest (volume_name (volume));
+
+  volume_set_group (volume, guest != NULL && guest->group != NULL
+                                ? guest->group
+                                : settings->group);
+}
+
 /* At the end of the list, so that listings keep the user's order. */
 static struct export *
 append_locked (struct volume *volume, bool listed)
@@ -103,6 +124,7 @@ append_locked (struct volume *volume, bool listed)
 
   if (export == NULL)
     return NULL;
+  enter_group (volume);
   export->volume = volume;
   export->listed = listed;
   while (*last != NULL)
@@ -139,16 +161,6 @@ remove_locked (struct export *export)
   *link = export->next;
   volume_delete (export->volume);
   free (export);
-}
-
-static const struct guest *
-find_guest (const char *name)
-{
-  const struct guest *guest = settings->guests;
-
-  while (guest != NULL && strcmp (guest->name, name) != 0)
-    guest = guest->next;
-  return guest;
 }
 
 /* Gives the export the limits that the command line says. */

@@ -71,7 +71,8 @@ extern int exports_claim (struct conn *conn);
  * has been reported. */
 extern int exports_note_header (struct conn *conn);
 
-/* Changes the limits of an export, from now on: bytes, 0 for none.  0, or
+/* Changes the limits of an export, from now on: bytes, 0 for none, LIMITS_KEEP
+ * (bounds.h) for what they are.  0, or
  * -ENOENT (there is no such export), -EINVAL or -ENOSPC; then nothing has
  * changed, and reason has one line that says why.  Nothing is printed.  Any
  * thread may call it. */

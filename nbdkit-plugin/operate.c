@@ -176,9 +176,20 @@ void
 operate_limit (const char *guest, uint64_t quota, uint64_t reserve,
                struct operation *ret)
 {
+  char reason[sizeof ret->line];
+  struct peer_text nobody = { 0 };
   struct text_name name;
+  const int r =
+      exports_set_limits (guest, quota, reserve, reason, sizeof reason);
 
-  say (ret, 501,
-       "export '%s' stays without limits: this server cannot set them yet",
-       text_utf8 (guest, &name));
+  text_utf8 (guest, &name);
+  if (r == -ENOENT)
+    say_why_not (ret, name.text, &nobody, ENOENT);
+  else if (r < 0)
+    say (ret, r == -EINVAL ? 400 : 409, "%s", reason);
+  else
+    say (ret, 200,
+         "export '%s' has new limits; give guest= the same, too, before the "
+         "server is started again",
+         name.text);
 }

@@ -5,7 +5,7 @@
  *
  *     settings.c    parameters
  *     exports.c     names, connections, who may write
- *     limits.c      what exports may hold, and what is reserved for them
+ *     bounds.c      what exports may hold, and what is reserved for them
  *     serve.c       requests
  *     header.c      swap headers, as they lie in volumes (swapheader.c: form)
  *     remember.c    which exports hold pages, on a disk (registry.c: the file)
@@ -36,7 +36,7 @@
 #include "exports.h"
 #include "hostmem.h"
 #include "human.h"
-#include "limits.h"
+#include "bounds.h"
 #include "notify.h"
 #include "pool.h"
 #include "remember.h"
@@ -105,6 +105,8 @@ vmswap_dump_plugin (void)
   printf ("vmswap_state=yes\n");
   printf ("vmswap_registry=yes\n");
   printf ("vmswap_control=yes\n");
+  printf ("vmswap_dedup=auto,always,off\n");
+  printf ("vmswap_group=yes\n");
   printf ("vmswap_min_quota=%" PRIu64 "\n", LIMITS_MIN_QUOTA);
   printf ("vmswap_reserve=yes\n");
 }
@@ -127,6 +129,7 @@ vmswap_get_ready (void)
   const struct pool_config config = {
     .limit = settings.pool,
     .codec = settings.compressor,
+    .sharing = settings.dedup,
     .state = settings.state,
     .reason = reason,
     .reason_size = sizeof reason,

@@ -13,6 +13,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
+#include "bounds.h"
 #include "figures.h"
 #include "human.h"
 #include "operate.h"
@@ -204,6 +205,15 @@ find_size (const struct evkeyvalq *query, const char *key, uint64_t *ret)
   return value == NULL ? -1 : human_parse (value, ret);
 }
 
+/* The same; what is not given stays what it is. */
+static int
+find_limit (const struct evkeyvalq *query, const char *key, uint64_t *ret)
+{
+  *ret = LIMITS_KEEP;
+  return evhttp_find_header (query, key) == NULL ? 0
+                                                 : find_size (query, key, ret);
+}
+
 static void
 post_grow (const struct evkeyvalq *query, struct operation *ret)
 {
@@ -222,10 +232,11 @@ post_limit (const struct evkeyvalq *query, struct operation *ret)
   const char *guest = evhttp_find_header (query, "guest");
   uint64_t quota, reserve;
 
-  if (guest == NULL || find_size (query, "quota", &quota) != 0 ||
-      find_size (query, "reserve", &reserve) != 0)
-    say_missing (ret, "/limit?guest=NAME&quota=SIZE&reserve=SIZE, with a SIZE "
-                      "such as 512M, or 0 for none");
+  if (guest == NULL || find_limit (query, "quota", &quota) != 0 ||
+      find_limit (query, "reserve", &reserve) != 0 ||
+      (quota == LIMITS_KEEP && reserve == LIMITS_KEEP))
+    say_missing (ret, "/limit?guest=NAME&quota=SIZE&reserve=SIZE, one of the "
+                      "two or both, with a SIZE such as 512M, or 0 for none");
   else
     operate_limit (guest, quota, reserve, ret);
 }

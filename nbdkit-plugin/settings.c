@@ -21,17 +21,21 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bounds.h"
 #include "human.h"
-#include "limits.h"
 #include "settings.h"
 
 const char settings_help[] =
     "[pool=]SIZE              (required) Host memory for all swapped pages,\n"
     "                         everything counted: 16M to 8T.\n"
     "size=SIZE                Virtual size of an export (default: 2 x pool).\n"
-    "guest=NAME[,size=SIZE][,quota=SIZE][,reserve=SIZE]\n"
+    "guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]\n"
     "                         Offer this export; repeat for more (default:\n"
     "                         exports open by name).\n"
+    "group=NAME               Exports of one group store pages that are alike\n"
+    "                         once (default: each shares with itself alone).\n"
+    "dedup=auto|always|off    Whether pages are looked up to be shared: auto\n"
+    "                         while that pays (default: auto).\n"
     "quota=SIZE|N%            What an export may hold at the most (default:\n"
     "                         no limit).\n"
     "reserve=SIZE|N%          What of the pool no other export can take\n"
@@ -223,6 +227,47 @@ set_full (struct settings *settings, const char *key, const char *value)
 }
 
 static int
+set_dedup (struct settings *settings, const char *key, const char *value)
+{
+  static const char *const words[] = {
+    [POOL_SHARING_AUTO] = "auto",
+    [POOL_SHARING_OFF] = "off",
+    [POOL_SHARING_ALWAYS] = "always",
+  };
+  struct shown shown;
+
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i)
+    if (strcmp (value, words[i]) == 0) {
+      settings->dedup = (enum pool_sharing) i;
+      return 0;
+    }
+  nbdkit_error ("%s=%s: give auto (pages are looked up while that pays), "
+                "always or off",
+                key, show (&shown, value));
+  return -1;
+}
+
+/* A name of any kind; which of them are the same is all that matters. */
+static int
+parse_group (const char *key, const char *value, const char **ret)
+{
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: give the name of a group of guests that may "
+                  "share pages, or leave it out",
+                  key);
+    return -1;
+  }
+  *ret = value;
+  return 0;
+}
+
+static int
+set_group (struct settings *settings, const char *key, const char *value)
+{
+  return parse_group (key, value, &settings->group);
+}
+
+static int
 set_parallel (struct settings *settings, const char *key, const char *value)
 {
   return parse_bool (key, value, &settings->parallel);
@@ -344,6 +389,16 @@ set_guest_size (struct guest *guest, const char *value)
 }
 
 static int
+set_guest_group (struct guest *guest, const char *value)
+{
+  if (guest->group != NULL) {
+    nbdkit_error ("guest group= was given twice: give it once");
+    return -1;
+  }
+  return parse_group ("guest group", value, &guest->group);
+}
+
+static int
 set_guest_quota (struct guest *guest, const char *value)
 {
   return parse_amount ("guest quota", value, &guest->limits.quota);
@@ -364,6 +419,7 @@ set_guest_option (struct guest *guest, const char *option)
     int (*set) (struct guest *guest, const char *value);
   } options[] = {
     { "size=", set_guest_size },
+    { "group=", set_guest_group },
     { "quota=", set_guest_quota },
     { "reserve=", set_guest_reserve },
   };
@@ -372,9 +428,10 @@ set_guest_option (struct guest *guest, const char *option)
   for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
     if (strncmp (option, options[i].key, strlen (options[i].key)) == 0)
       return options[i].set (guest, option + strlen (options[i].key));
-  nbdkit_error ("guest=%s: cannot take '%s' after the name: give guest=NAME, "
-                "and then perhaps ,size=SIZE ,quota=SIZE ,reserve=SIZE",
-                show (&name, guest->name), show (&rest, option));
+  nbdkit_error (
+      "guest=%s: cannot take '%s' after the name: give guest=NAME, "
+      "and then perhaps ,size=SIZE ,group=NAME ,quota=SIZE ,reserve=SIZE",
+      show (&name, guest->name), show (&rest, option));
   return -1;
 }
 
@@ -458,7 +515,9 @@ static const struct parameter {
   { "compressor", false, set_compressor },
   { "control", false, set_control },
   { "control-port", false, set_control_port },
+  { "dedup", false, set_dedup },
   { "full", false, set_full },
+  { "group", false, set_group },
   { "parallel", false, set_parallel },
   { "quota", false, set_quota },
   { "registry", false, set_registry },

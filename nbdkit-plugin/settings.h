@@ -34,18 +34,21 @@ struct export_limits {
   struct amount quota, reserve; /* 0 bytes: none */
 };
 
-/* One guest=NAME[,size=SIZE][,quota=SIZE][,reserve=SIZE]. */
+/* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]. */
 struct guest {
   struct guest *next; /* in the order of the command line */
   const char *name;
-  uint64_t size; /* 0 until settings_complete: the default */
+  uint64_t size;     /* 0 until settings_complete: the default */
+  const char *group; /* NULL: the one of the settings */
   struct export_limits limits;
 };
 
 struct settings {
-  uint64_t pool;          /* bytes of host memory, everything counted */
-  uint64_t size;          /* virtual size of an export, unless it says else */
+  uint64_t pool;     /* bytes of host memory, everything counted */
+  uint64_t size;     /* virtual size of an export, unless it says else */
+  const char *group; /* likewise; NULL: each shares with itself */
   struct export_limits limits; /* likewise */
+  enum pool_sharing dedup;
   const char *compressor; /* NULL: the pool's default */
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the

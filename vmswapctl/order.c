@@ -118,8 +118,9 @@ int
 command_limit (int argc, char **argv)
 {
   struct order order = { 0 };
-  char rest[96];
+  char rest[96] = "";
   uint64_t quota = 0, reserve = 0;
+  size_t length = 0;
   const int status = parse (&order, "cqr", 1, argc, argv);
 
   if (status)
@@ -129,7 +130,10 @@ command_limit (int argc, char **argv)
   if ((order.quota && parse_size (order.quota, &quota) == -1) ||
       (order.reserve && parse_size (order.reserve, &reserve) == -1))
     return EXIT_CANNOT;
-  snprintf (rest, sizeof rest, "&quota=%" PRIu64 "&reserve=%" PRIu64, quota,
-            reserve);
+  if (order.quota)
+    length = snprintf (rest, sizeof rest, "&quota=%" PRIu64, quota);
+  if (order.reserve)
+    snprintf (rest + length, sizeof rest - length, "&reserve=%" PRIu64,
+              reserve);
   return send_to (&order, "/limit", rest);
 }

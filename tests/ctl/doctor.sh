@@ -54,10 +54,10 @@ for i in range (1200):
     h.pread (512, 512 * i)
 h.shutdown ()
 h = connect ("noise")
-noise = random.Random (1).randbytes (1 << 20)
+noise = random.Random (1)
 for i in range (1, 60):
     try:
-        h.pwrite (noise, i << 20)
+        h.pwrite (noise.randbytes (1 << 20), i << 20)
     except nbd.Error:
         break
 h.trim (4096, 1 << 20)

@@ -72,8 +72,20 @@ ctl 2 grow web1 x
 says err "'x' is no size"
 ctl 2 grow nobody 32M
 says err "there is no export 'nobody'"
-ctl 2 limit --quota 32M web1
-says err 'cannot set them yet'
+ctl 0 limit --quota 32M web1
+says out "'web1' has new limits"
+[ "$(figure web1 quota_bytes)" = 33554432 ] || fail "the quota is not there"
+ctl 0 limit --reserve 4M web1
+[ "$(figure web1 quota_bytes)" = 33554432 ] || fail "the quota has gone"
+[ "$(figure web1 reserve_bytes)" = 4194304 ] || fail "the reserve is not there"
+ctl 2 limit --reserve 33M web1
+says err 'smaller than the reserve'
+ctl 2 limit --quota 0 --reserve 1T web1
+says err 'cannot have a reserve of 1T'
+ctl 2 limit --quota 1M nobody
+says err "there is no export 'nobody'"
+[ "$(figure web1 quota_bytes)" = 33554432 ] || fail "the quota has changed"
+ctl 0 limit --quota 0 --reserve 0 web1
 ctl 2 limit --quota x web1
 says err "'x' is no size"
 
@@ -136,7 +148,8 @@ says err "no export 'nobody' is known"
 start 48M
 for wrong in '/grow' '/grow?guest=web1' '/grow?guest=web1&size=' \
              '/grow?guest=web1&size=99999999999999999999' '/reset' \
-             '/reset?guest=web1&pages=some' '/limit?guest=web1&quota=1' \
+             '/reset?guest=web1&pages=some' '/limit?guest=web1' \
+             '/limit?guest=web1&quota=1' '/limit?guest=web1&quota=-1' \
              '/reset?guest=we%00b1' '/grow?%=1'; do
     code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
         --unix-socket "$control" "http://localhost$wrong")
@@ -145,7 +158,7 @@ for wrong in '/grow' '/grow?guest=web1' '/grow?guest=web1&size=' \
 done
 code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
     --unix-socket "$control" 'http://localhost/limit?guest=web1&quota=1M&reserve=0')
-[ "$code" = 501 ] || fail "limit: $code"
+[ "$code" = 200 ] || fail "limit: $code"
 code=$(curl -sS -o "$dir/out" -w '%{http_code}' \
     --unix-socket "$control" 'http://localhost/grow?guest=web1&size=1G')
 [ "$code" = 405 ] || fail "GET /grow: $code"

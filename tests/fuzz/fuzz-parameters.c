@@ -16,7 +16,7 @@
 #include <nbdkit-plugin.h>
 
 #include "fuzz.h"
-#include "limits.h"
+#include "bounds.h"
 #include "server.h"
 #include "settings.h"
 

@@ -183,6 +183,14 @@ refused 'swap-header= was given twice' pool=64M swap-header=no swap-header=yes
 for yes_or_no in 1 0 yes no on off true false Y n T F; do
     accepted pool=64M share=$yes_or_no swap-header=$yes_or_no
 done
+refused 'give auto' pool=64M dedup=
+refused 'give auto' pool=64M dedup=yes
+refused 'dedup= was given twice' pool=64M dedup=off dedup=off
+refused 'group= is empty' pool=64M group=
+refused 'guest group= is empty' pool=64M guest=web1,group=
+refused 'guest group= was given twice' pool=64M guest=web1,group=a,group=b
+refused "cannot take 'groups=a' after the name" pool=64M guest=web1,groups=a
+accepted pool=64M dedup=always group=all guest=web1 guest=web2,group=two
 accepted pool=64M compressor=lz4 full=error
 accepted pool=64M compressor=none full=stall
 

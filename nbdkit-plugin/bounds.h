@@ -2,8 +2,8 @@
 /* The limits of exports as an operator gives them: what they may be, and why
  * they cannot be. */
 
-#ifndef VMSWAP_LIMITS_H
-#define VMSWAP_LIMITS_H
+#ifndef VMSWAP_BOUNDS_H
+#define VMSWAP_BOUNDS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +12,9 @@
 
 /* Less than that holds the page tables and hardly a page. */
 #define LIMITS_MIN_QUOTA (UINT64_C (64) << 10)
+
+/* For limits_set: it stays what it is. */
+#define LIMITS_KEEP UINT64_MAX
 
 /* What is wrong with a quota and a reserve (bytes, 0: none), before any pool is
  * asked: words for a message, or NULL. */
@@ -22,4 +25,4 @@ extern const char *limits_bad (uint64_t quota, uint64_t reserve);
 extern int limits_set (struct pool *pool, struct volume *volume, uint64_t quota,
                        uint64_t reserve, char *reason, size_t reason_size);
 
-#endif /* VMSWAP_LIMITS_H */
+#endif /* VMSWAP_BOUNDS_H */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "human.h"
-#include "limits.h"
 
 const char *
 limits_bad (uint64_t quota, uint64_t reserve)
@@ -45,8 +45,16 @@ int
 limits_set (struct pool *pool, struct volume *volume, uint64_t quota,
             uint64_t reserve, char *reason, size_t reason_size)
 {
-  const char *bad = limits_bad (quota, reserve);
+  struct volume_stats now;
+  const char *bad;
   int r;
+
+  volume_get_stats (volume, &now);
+  if (quota == LIMITS_KEEP)
+    quota = now.quota;
+  if (reserve == LIMITS_KEEP)
+    reserve = now.reserve;
+  bad = limits_bad (quota, reserve);
 
   if (bad != NULL) {
     snprintf (reason, reason_size, "export '%s': %s", volume_name (volume),
