@@ -43,7 +43,9 @@ void
 store_open (struct store *store, const struct sample *sample, size_t pages,
             uint64_t limit)
 {
-  const struct pool_config config = { .limit = limit };
+  /* The yardstick is every page, compressed. */
+  const struct pool_config config = { .limit = limit,
+                                      .sharing = POOL_SHARING_OFF };
 
   *store = (struct store){ .sample = sample, .pages = pages, .limit = limit };
   store->content = malloc (pages * sizeof *store->content);

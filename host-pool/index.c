@@ -4,8 +4,8 @@
  * Invariants
  *  1. A slot is one 64-bit word, loaded and stored whole: whoever finds one
  *     finds what somebody put there.
- *  2. Slots that have memory are charged: all in INDEX_ALL, else the first
- *     1 / INDEX_SAMPLE of them.
+ *  2. The slots in use have memory, and are charged; no others are, but for a
+ *     moment.
  *
  *    63        44   43    42   41     32 31        0
  *   +------------+------+-----+---------+-----------+
@@ -22,7 +22,9 @@
 #include "index.h"
 #include "word.h"
 
-#define BUCKET 8 /* slots in a cache line */
+/* Slots that a page may be in: two neighbouring cache lines.  With two thirds
+ * of all slots in use, one page in 200 finds its bucket full. */
+#define BUCKET 16
 #define TAG_SHIFT 44
 #define USED (UINT64_C (1) << 43)
 #define SHARED (UINT64_C (1) << 42)
@@ -30,62 +32,80 @@
 _Static_assert(POOL_MAX_VOLUMES <= 1024, "the id of a volume has 10 bits");
 
 static uint64_t
-all_bytes (const struct index *index)
+used_bytes (const struct index *index)
 {
-  return index->nr * sizeof *index->slots;
+  return atomic_load_explicit (&index->used, memory_order_relaxed) *
+         sizeof *index->slots;
 }
 
 static uint64_t
 sample_bytes (const struct index *index)
 {
-  return round_up_page (all_bytes (index) / INDEX_SAMPLE);
+  return index->nr / INDEX_SAMPLE * sizeof *index->slots;
 }
 
 int
 index_create (struct index *index, struct arena *arena, enum index_mode mode)
 {
-  uint64_t nr = BUCKET * INDEX_SAMPLE;
+  /* The sample fills whole pages. */
+  uint64_t nr = (uint64_t) INDEX_SAMPLE * POOL_PAGE_SIZE / sizeof (uint64_t);
 
   while (nr < arena->limit / POOL_PAGE_SIZE * 2)
     nr *= 2;
   *index = (struct index){ .arena = arena, .nr = nr };
+  atomic_store (&index->used, nr / INDEX_SAMPLE);
   atomic_store (&index->mode, mode == INDEX_NONE ? INDEX_NONE : INDEX_SAMPLED);
   if (mode == INDEX_NONE)
     return 0;
   index->slots =
-      arena_alloc_part (arena, all_bytes (index), sample_bytes (index));
+      arena_alloc_part (arena, nr * sizeof *index->slots, sample_bytes (index));
   return index->slots ? 0 : -ENOMEM;
 }
 
 uint64_t
 index_extra_bytes (const struct index *index)
 {
-  return index_mode (index) == INDEX_ALL
-             ? all_bytes (index) - sample_bytes (index)
-             : 0;
+  return used_bytes (index) - sample_bytes (index);
 }
 
-int
+void
 index_set_mode (struct index *index, enum index_mode mode)
 {
   const uint64_t kept = sample_bytes (index);
-  uint8_t *rest = (uint8_t *) index->slots + kept;
-  int err;
+  const uint64_t used = used_bytes (index);
 
   if (index_mode (index) == INDEX_NONE || index_mode (index) == mode)
+    return;
+  atomic_store (&index->mode, mode);
+  if (used == kept)
+    return;
+  /* Somebody may still look there: then it finds zeroes. */
+  atomic_store (&index->used, index->nr / INDEX_SAMPLE);
+  arena_table_drop (index->arena, (uint8_t *) index->slots + kept, used - kept);
+}
+
+int
+index_fit (struct index *index, uint64_t pages)
+{
+  const uint64_t used = atomic_load (&index->used);
+  uint64_t want = used;
+  int err;
+
+  if (index_mode (index) != INDEX_ALL)
     return 0;
-  if (mode == INDEX_ALL) {
-    err = arena_table_back (index->arena, rest, all_bytes (index) - kept);
-    if (err)
-      return err;
-    atomic_store (&index->mode, INDEX_ALL);
-  }
-  else {
-    /* Somebody may still look there: then it finds zeroes. */
-    atomic_store (&index->mode, INDEX_SAMPLED);
-    arena_table_drop (index->arena, rest, all_bytes (index) - kept);
-  }
-  return 0;
+  while (want < index->nr && pages + pages / 2 > want)
+    want *= 2;
+  if (want == used)
+    return 0;
+  err = arena_table_back (index->arena, (void *) (index->slots + used),
+                          (want - used) * sizeof *index->slots);
+  if (err)
+    return err;
+  /* Half of what is there would be looked for elsewhere from now on. */
+  for (uint64_t i = 0; i < used; ++i)
+    atomic_store_explicit (&index->slots[i], 0, memory_order_relaxed);
+  atomic_store (&index->used, want);
+  return 1;
 }
 
 /* The finalizer of MurmurHash3: every bit of the key moves every other. */
@@ -102,8 +122,8 @@ mix (uint64_t key)
 static _Atomic uint64_t *
 bucket_of (const struct index *index, uint64_t hash)
 {
-  const uint64_t share = index_mode (index) == INDEX_ALL ? 1 : INDEX_SAMPLE;
-  const uint64_t buckets = index->nr / share / BUCKET;
+  const uint64_t buckets =
+      atomic_load_explicit (&index->used, memory_order_relaxed) / BUCKET;
 
   return index->slots + hash % buckets * BUCKET;
 }

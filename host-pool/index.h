@@ -4,9 +4,10 @@
  * up, compared in full, and forgotten when it is wrong.  So it may lose what
  * it likes, needs no lock, and is not in the image.
  *
- * A slot has 8 bytes, and there are two for each 4 KiB of the pool.  While
+ * A slot has 8 bytes, and there may be two for each 4 KiB of the pool.  While
  * sharing does not pay, one page in INDEX_SAMPLE is looked up, and only that
- * share of the slots has memory.  Which pages are in the sample depends on
+ * share of the slots has memory; when all are, their number grows with that of
+ * the pages.  Which pages are in the sample depends on
  * their content alone, so pages that are alike are in it together, and what
  * share of them hits is what share of all pages would.
  */
@@ -35,7 +36,8 @@ struct target {
 struct index {
   struct arena *arena;
   _Atomic uint64_t *slots;
-  uint64_t nr; /* a power of 2 */
+  uint64_t nr;           /* the most there can be, a power of 2 */
+  _Atomic uint64_t used; /* slots in use: a power of 2, too */
   _Atomic uint32_t mode;
 };
 
@@ -44,9 +46,13 @@ struct index {
 extern int index_create (struct index *index, struct arena *arena,
                          enum index_mode mode);
 
-/* Between INDEX_SAMPLED and INDEX_ALL; one thread at a time.  -ENOSPC or
- * -ENOMEM: no memory for all slots; it stays as it is. */
-extern int index_set_mode (struct index *index, enum index_mode mode);
+/* Between INDEX_SAMPLED and INDEX_ALL; one thread at a time. */
+extern void index_set_mode (struct index *index, enum index_mode mode);
+
+/* INDEX_ALL: makes room for so many pages; all that was known is forgotten
+ * then. One thread at a time.  1: did.  0: there is room.  -ENOSPC or -ENOMEM:
+ * no memory; it stays as it is. */
+extern int index_fit (struct index *index, uint64_t pages);
 
 /* What is charged beyond what index_create did. */
 extern uint64_t index_extra_bytes (const struct index *index);

@@ -16,7 +16,7 @@
 
 /* Look-ups before a judgement; in the sample they stand for INDEX_SAMPLE times
  * as many pages. */
-#define JUDGE_SAMPLE 256
+#define JUDGE_SAMPLE 128
 #define JUDGE_ALL 8192
 
 /* It pays from one page in 50 on, and not any more below one in 100: looking up
@@ -39,54 +39,59 @@ sweep_again (struct pool *pool)
 static void
 set_mode (struct pool *pool, enum index_mode mode)
 {
-  if (index_mode (&pool->index) != mode &&
-      index_set_mode (&pool->index, mode) == 0) {
-    /* What others were promised comes first. */
-    if (mode == INDEX_ALL && reserve_missing (pool))
-      index_set_mode (&pool->index, INDEX_SAMPLED);
-    pool_weigh (pool);
-    sweep_again (pool);
-  }
+  if (index_mode (&pool->index) == mode)
+    return;
+  index_set_mode (&pool->index, mode);
+  pool_weigh (pool);
+  sweep_again (pool);
 }
 
-/* The look-ups of all volumes that there are; they may go, and take theirs
- * with them. */
+/* The index grows with the pages; it forgets them then. */
 static void
-sum_up (struct pool *pool, uint64_t *lookups, uint64_t *hits)
+fit_index (struct pool *pool, const struct pool_stats *stats)
 {
-  struct pool_stats stats;
+  if (index_fit (&pool->index, stats->blob_pages + stats->shared_blobs) != 1)
+    return;
+  /* What others were promised comes first. */
+  if (reserve_missing (pool)) {
+    index_set_mode (&pool->index, INDEX_SAMPLED);
+    index_set_mode (&pool->index, INDEX_ALL);
+  }
+  pool_weigh (pool);
+  sweep_again (pool);
+}
 
-  pool_get_stats (pool, &stats);
-  *lookups = stats.share_lookups;
-  *hits = stats.share_hits;
+/* Does it pay, by what was looked up since the last judgement? */
+static enum index_mode
+judge (struct sharing *sharing, enum index_mode mode,
+       const struct pool_stats *stats)
+{
+  const uint64_t looked = stats->share_lookups - sharing->lookups;
+  const uint64_t found = stats->share_hits - sharing->hits;
+
+  if (sharing->wanted == POOL_SHARING_ALWAYS)
+    return INDEX_ALL;
+  if (looked < (mode == INDEX_ALL ? JUDGE_ALL : JUDGE_SAMPLE))
+    return mode;
+  sharing->lookups = stats->share_lookups;
+  sharing->hits = stats->share_hits;
+  if (mode == INDEX_SAMPLED)
+    return found * PAYS_FROM >= looked ? INDEX_ALL : INDEX_SAMPLED;
+  return found * PAYS_BELOW < looked ? INDEX_SAMPLED : INDEX_ALL;
 }
 
 void
 sharing_weigh (struct pool *pool)
 {
-  struct sharing *sharing = &pool->sharing;
   const enum index_mode mode = index_mode (&pool->index);
-  uint64_t lookups, hits;
+  struct pool_stats stats;
 
   if (mode == INDEX_NONE)
     return;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
-  if (sharing->wanted == POOL_SHARING_ALWAYS) {
-    set_mode (pool, INDEX_ALL);
-    return;
-  }
-  sum_up (pool, &lookups, &hits);
-  const uint64_t looked = lookups - sharing->lookups;
-  const uint64_t found = hits - sharing->hits;
-
-  if (looked < (mode == INDEX_ALL ? JUDGE_ALL : JUDGE_SAMPLE))
-    return;
-  sharing->lookups = lookups;
-  sharing->hits = hits;
-  if (mode == INDEX_SAMPLED && found * PAYS_FROM >= looked)
-    set_mode (pool, INDEX_ALL);
-  else if (mode == INDEX_ALL && found * PAYS_BELOW < looked)
-    set_mode (pool, INDEX_SAMPLED);
+  pool_get_stats (pool, &stats);
+  set_mode (pool, judge (&pool->sharing, mode, &stats));
+  fit_index (pool, &stats);
 }
 
 /* What a page is, as the index would name it, and its fingerprint, told by the

@@ -98,6 +98,13 @@ held (struct pool *pool)
   return stats.segment_bytes + stats.table_bytes;
 }
 
+/* Of n pages that could be shared, all but one in 50 are: the index forgets. */
+#define CHECK_NEARLY(a, n)                                                     \
+  do {                                                                         \
+    CHECK_LE (a, n);                                                           \
+    CHECK_LE ((n) - (n) / 50, a);                                              \
+  } while (0)
+
 static struct pool_stats
 stats_of (struct pool *pool)
 {
@@ -208,8 +215,8 @@ test_switch (void)
     }
   CHECK_RC (pool_compact (pool), 0);
   CHECK_EQ (stats_of (pool).sharing_all, 1);
-  CHECK_EQ (stats_of (pool).shared_pages, pages); /* the sweep found them */
-  CHECK_EQ (stats_of (pool).shared_blobs, 100);
+  CHECK_NEARLY (stats_of (pool).shared_pages, pages); /* by the sweep */
+  CHECK_NEARLY (stats_of (pool).shared_blobs, 100);
   POOL_CHECK (pool, true);
   for (unsigned round = 0; round < 12; ++round) {
     fill (volume, 9000000 + round * 100000);
@@ -271,7 +278,7 @@ test_restart (void)
   fill (open_guest (pool, "two", "a"), 1000);
   CHECK_RC (pool_compact (pool), 0);
   before = stats_of (pool);
-  CHECK_EQ (before.shared_blobs, pages);
+  CHECK_NEARLY (before.shared_blobs, pages);
   pool_destroy (pool);
 
   pool = make_pool (POOL_SHARING_ALWAYS, state);
@@ -288,8 +295,8 @@ test_restart (void)
   CHECK_RC (pool_compact (pool), 0); /* the sweep finds what was there */
   fill (three, 1000);
   CHECK_RC (pool_compact (pool), 0);
-  CHECK_EQ (stats_of (pool).shared_pages, 3 * pages);
-  CHECK_EQ (stats_of (pool).shared_blobs, pages);
+  CHECK_NEARLY (stats_of (pool).shared_pages, 3 * pages);
+  CHECK_NEARLY (stats_of (pool).shared_blobs, pages);
 
   /* It has left: its pages are not what others share any more. */
   CHECK_RC (volume_set_group (one, NULL), 0);
@@ -297,14 +304,14 @@ test_restart (void)
   verify (one, 1000);
   fill (one, 1000);
   CHECK_RC (pool_compact (pool), 0);
-  CHECK_EQ (stats_of (pool).shared_pages, 2 * pages);
+  CHECK_NEARLY (stats_of (pool).shared_pages, 2 * pages);
   verify (three, 1000);
   POOL_CHECK (pool, true);
   pool_destroy (pool);
 
   pool = make_pool (POOL_SHARING_OFF, state);
   POOL_CHECK (pool, true);
-  CHECK_EQ (stats_of (pool).shared_pages, 2 * pages);
+  CHECK_NEARLY (stats_of (pool).shared_pages, 2 * pages);
   verify (volume_find (pool, "one"), 1000);
   verify (volume_find (pool, "two"), 1000);
   verify (volume_find (pool, "three"), 1000);

@@ -46,8 +46,12 @@ main (void)
   CHECK (wanted > N / INDEX_SAMPLE / 2 && wanted < N / INDEX_SAMPLE * 2);
   CHECK (count_found (index, 1) == 0);
 
-  CHECK (index_set_mode (index, INDEX_ALL) == 0);
+  CHECK (index_fit (index, N) == 0); /* not for the sample */
+  index_set_mode (index, INDEX_ALL);
   CHECK (index_mode (index) == INDEX_ALL);
+  CHECK (index_extra_bytes (index) == 0);
+  CHECK (index_fit (index, N) == 1);
+  CHECK (index_fit (index, N) == 0);
   CHECK (atomic_load (&pool->arena.used) == used + index_extra_bytes (index));
   CHECK (index_extra_bytes (index) > 0);
   CHECK (index_wants (index, 1) && index_wants (index, 16));
@@ -56,20 +60,26 @@ main (void)
                   (struct target){ .shared = i % 3 == 0,
                                    .volume = i % 3 ? i % 1000 : 0,
                                    .page = i * 7 });
-  /* A tenth of the slots is full: few buckets overflow. */
-  CHECK (count_found (index, 1) > N - N / 100);
+  /* Three quarters of the slots at the most are full: few buckets overflow. */
+  CHECK (count_found (index, 1) > N - N / 20);
   CHECK (count_found (index, 2) == 0);
 
-  CHECK (index_set_mode (index, INDEX_SAMPLED) == 0);
+  CHECK (index_fit (index, UINT32_MAX) == 1);
+  CHECK (index_extra_bytes (index) ==
+         (index->nr - index->nr / INDEX_SAMPLE) * sizeof (uint64_t));
+
+  index_set_mode (index, INDEX_SAMPLED);
   CHECK (atomic_load (&pool->arena.used) == used);
-  CHECK (index_set_mode (index, INDEX_ALL) == 0);
-  CHECK (count_found (index, 1) < N / 8); /* the memory came back empty */
-  CHECK (index_set_mode (index, INDEX_SAMPLED) == 0);
+  index_set_mode (index, INDEX_ALL);
+  CHECK (index_fit (index, UINT32_MAX) == 1);
+  CHECK (count_found (index, 1) < N / 4); /* the memory came back empty */
+  index_set_mode (index, INDEX_SAMPLED);
+  index_set_mode (index, INDEX_ALL);
 
   /* Without memory it stays as it is. */
   CHECK (arena_charge (&pool->arena, arena_left (&pool->arena)));
-  CHECK (index_set_mode (index, INDEX_ALL) == -ENOSPC);
-  CHECK (index_mode (index) == INDEX_SAMPLED);
+  CHECK (index_fit (index, N) == -ENOSPC);
+  CHECK (index_mode (index) == INDEX_ALL);
   CHECK (index_extra_bytes (index) == 0);
   arena_uncharge (&pool->arena, atomic_load (&pool->arena.used) - used);
   pool_destroy (pool);
