@@ -3,9 +3,11 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
@@ -15,6 +17,7 @@
 /* What a server of 1024 guests says is some 2 MiB. */
 #define ANSWER_MAX (64u << 20)
 #define TIMEOUT_SECONDS 10L
+#define QUEUE_PAUSE_MS 50
 
 struct client {
   CURL *curl;
@@ -97,16 +100,33 @@ client_control (const struct client *client)
   return client->control;
 }
 
+/* Others wait to be let in, too: a socket of the file system does not let wait,
+ * it says EAGAIN. */
+static bool
+is_queue_full (struct client *client, CURLcode code)
+{
+  long err = 0;
+
+  curl_easy_getinfo (client->curl, CURLINFO_OS_ERRNO, &err);
+  return code == CURLE_COULDNT_CONNECT && err == EAGAIN;
+}
+
 static CURLcode
 perform (struct client *client, const char *path)
 {
+  const struct timespec pause = { .tv_nsec = QUEUE_PAUSE_MS * 1000000 };
+  unsigned tries = TIMEOUT_SECONDS * 1000 / QUEUE_PAUSE_MS;
   char url[1024];
+  CURLcode code;
 
   snprintf (url, sizeof url, "http://localhost%s", path);
   client->size = 0;
   client->reason[0] = '\0';
   curl_easy_setopt (client->curl, CURLOPT_URL, url);
-  return curl_easy_perform (client->curl);
+  while (code = curl_easy_perform (client->curl),
+         is_queue_full (client, code) && --tries > 0)
+    nanosleep (&pause, NULL);
+  return code;
 }
 
 static void

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* count-requests URI COUNT SEED
+ * count-requests URI FILE SEED
  *
- * Sends random requests to an export that holds nothing, and prints what they
- * should have made of its figures, as a JSON object, by a shadow of its own.
- * At the end it compares all content.
+ * Sends COUNT random requests, or as many as it can while FILE is there, to an
+ * export that holds nothing, and prints what they should have made of its
+ * figures, as a JSON object, by a shadow of its own. At the end it compares all
+ * content.
  *
  * Requests of one connection are carried out in order, so many may be under
  * way. */
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libnbd.h>
 
@@ -191,7 +194,8 @@ int
 main (int argc, char **argv)
 {
   CHECK (argc == 4);
-  const uint64_t count = strtoull (argv[2], NULL, 10);
+  const char *file = argv[2][0] == '/' ? argv[2] : NULL;
+  const uint64_t count = file ? UINT64_MAX : strtoull (argv[2], NULL, 10);
 
   seed = strtoull (argv[3], NULL, 10);
   nbd = nbd_create ();
@@ -203,6 +207,8 @@ main (int argc, char **argv)
   for (uint64_t i = 0; i < count; ++i) {
     const uint32_t kind = random_below (10);
 
+    if (file && i % 256 == 0 && access (file, F_OK) == -1)
+      break;
     send_request (kind < 4 ? READ : kind < 8 ? WRITE : kind < 9 ? ZERO : TRIM);
   }
   for (unsigned i = 0; i < DEPTH; ++i)
