@@ -10,6 +10,7 @@
 #include "advice.h"
 #include "human.h"
 #include "settings.h"
+#include "trend.h"
 
 #define MIB (UINT64_C (1) << 20)
 
@@ -132,6 +133,20 @@ nearly_full (const struct figures *figures, const struct render_server *server,
   return stats->blob_bytes >= stats->capacity / 10 * 9;
 }
 
+static bool
+ratio_falls (const struct figures *figures, const struct render_server *server,
+             char *seen, size_t size)
+{
+  double from = 0, to = 0;
+  const bool fell =
+      server->trend != NULL && trend_fell (server->trend, &from, &to);
+
+  snprintf (seen, size,
+            "pages compress less and less: %.2f within the last hour, %.2f now",
+            from, to);
+  return fell;
+}
+
 static const struct {
   const char *kind;
   server_fn *look;
@@ -148,6 +163,9 @@ static const struct {
     "start the server with registry=DIR, a directory on a disk" },
   { "no-state", no_state,
     "start the server with state=DIR, a directory on a tmpfs of its own" },
+  { "ratio-falls", ratio_falls,
+    "see in vmswapctl top which guest has the worst ratio, and what it has "
+    "begun to do; the pool may soon need more pool=" },
 };
 
 static const struct {

@@ -33,6 +33,7 @@
 #include "door.h"
 #include "http.h"
 #include "settings.h"
+#include "trend.h"
 
 static struct {
   struct door door;
@@ -41,6 +42,9 @@ static struct {
 
   struct event_base *base; /* of the thread, while it runs */
   struct event *end;
+  struct event *minute; /* adds to the trend */
+  struct trend trend;
+  struct render_server server;
   struct http *local; /* on the door */
   struct http *tcp[2];
   struct route route;
@@ -76,23 +80,39 @@ end_loop (evutil_socket_t fd, short what, void *opaque)
 }
 
 static void
+note_trend (evutil_socket_t none, short what, void *opaque)
+{
+  struct pool_stats stats;
+
+  pool_get_stats (control.route.pool, &stats);
+  trend_add (&control.trend, stats.blob_pages,
+             stats.data_bytes == 0 ? 0
+                                   : (double) stats.blob_pages *
+                                         POOL_PAGE_SIZE / stats.data_bytes);
+}
+
+static void
 clear_loop (void)
 {
   http_free (control.local);
   for (unsigned i = 0; i < 2; ++i)
     http_free (control.tcp[i]);
+  if (control.minute != NULL)
+    event_free (control.minute);
   if (control.end != NULL)
     event_free (control.end);
   if (control.base != NULL)
     event_base_free (control.base);
   control.local = control.tcp[0] = control.tcp[1] = NULL;
-  control.end = NULL;
+  control.end = control.minute = NULL;
   control.base = NULL;
 }
 
 static int
 make_loop (void)
 {
+  const struct timeval minute = { .tv_sec = TREND_INTERVAL_SECONDS };
+
   event_set_log_callback (log_event);
   control.ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   control.base = control.ending == -1 ? NULL : event_base_new ();
@@ -100,7 +120,9 @@ make_loop (void)
     return -1;
   control.end =
       event_new (control.base, control.ending, EV_READ, end_loop, NULL);
-  if (control.end == NULL || event_add (control.end, NULL) == -1)
+  control.minute = event_new (control.base, -1, EV_PERSIST, note_trend, NULL);
+  if (control.end == NULL || event_add (control.end, NULL) == -1 ||
+      control.minute == NULL || event_add (control.minute, &minute) == -1)
     return -1;
   if (control.door.fd != -1) {
     control.local =
@@ -146,7 +168,9 @@ control_start (struct pool *pool, const struct render_server *server)
 {
   if (control.door.fd == -1 && control.port[0] == -1)
     return 0;
-  control.route = (struct route){ .pool = pool, .server = server };
+  control.server = *server;
+  control.server.trend = &control.trend;
+  control.route = (struct route){ .pool = pool, .server = &control.server };
   if (make_loop () == -1 || start_thread () == -1) {
     nbdkit_error ("cannot start the control server: %m: raise the limits of "
                   "memory, descriptors or tasks, or start without control=");

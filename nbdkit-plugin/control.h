@@ -19,7 +19,7 @@ struct pool;
 /* Opens the sockets, where an error still reaches the user's terminal. */
 extern int control_prepare (const struct settings *settings);
 
-/* Starts the thread; server must outlive it. */
+/* Starts the thread; the settings must outlive it. */
 extern int control_start (struct pool *pool,
                           const struct render_server *server);
 

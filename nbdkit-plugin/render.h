@@ -13,13 +13,15 @@
 #include "figures.h"
 
 struct evbuffer;
+struct trend;
 
-/* What does not change while the server lives. */
+/* What does not change while the server lives, but for the trend. */
 struct render_server {
   const struct settings *settings;
-  int64_t start_time; /* seconds since 1970 */
-  bool locked;        /* the pool is locked in memory */
-  bool registry;      /* lost pages would be noticed */
+  int64_t start_time;        /* seconds since 1970 */
+  bool locked;               /* the pool is locked in memory */
+  bool registry;             /* lost pages would be noticed */
+  const struct trend *trend; /* of the compression, up to now */
 };
 
 extern int render_json (const struct figures *figures,

@@ -34,4 +34,4 @@ wait "$guest" || fail "the guest was harmed"
 requests=$(sed 's/.*"write_requests": \([0-9]*\),.*/\1/' "$dir/shadow")
 [ "$requests" -gt 1000 ] || fail "the guest did next to nothing"
 echo "meanwhile $requests writes of a guest"
-stop
+stop -TERM

@@ -73,6 +73,7 @@ done
   "$(realpath "$(command -v nbdcopy)")" "$(realpath "$(command -v nbdinfo)")" \
   "$(command -v mount)" "$(command -v mount)=/bin/mount" "$plugin" \
   "$plugin=/usr/lib/nbdkit-vmswap-plugin.so" \
+  "$top_builddir/vmswapctl/vmswapctl=/usr/sbin/vmswapctl" \
   "$libs/nbdkit/filters/nbdkit-limit-filter.so=$libs/nbdkit/filters/nbdkit-limit-filter.so" \
   "$system/systemd-sysusers.service=$system/systemd-sysusers.service" \
   "$dir/talk.service=$system/talk.service" \
@@ -138,7 +139,11 @@ say "the sandbox is in force"
 
 # Whatever happens to the server.
 on 60 'pages put 1 8 && pages check'
+control='[ "$(stat -c "%a %U" /run/vmswap/control)" = "600 vmswap" ] &&
+vmswapctl status | grep "^web1 .* idle$"'
+on 20 "$control"
 on 60 'killed KILL && pages check'
+on 20 "$control"
 # More often than systemd would take by default.
 on 120 'i=0; while [ $i -lt 6 ]; do killed KILL || break; i=$((i + 1)); done;
 [ $i = 6 ] && pages check'
@@ -150,6 +155,7 @@ on 60 'pages put 2 8 && systemctl stop vmswap.socket &&
 [ "$(show vmswap.service Result)" = success ] && ! [ -e /run/vmswap/nbd.sock ] &&
 [ "$(show run-vmswap.pool.mount ActiveState)" = active ] &&
 ! nbdinfo --size "$uri" && systemctl start vmswap.service && pages check'
+on 20 "$control"
 say "restarted in $timed_ms ms, and stopped and started"
 
 # A client that is idle is in nobody's way: not of a stop, not of a restart.
