@@ -47,7 +47,7 @@ static struct {
   struct render_server server;
   struct http *local; /* on the door */
   struct http *tcp[2];
-  struct route route;
+  struct route route[3];
 
   bool running;
   pthread_t thread;
@@ -84,7 +84,7 @@ note_trend (evutil_socket_t none, short what, void *opaque)
 {
   struct pool_stats stats;
 
-  pool_get_stats (control.route.pool, &stats);
+  pool_get_stats (control.route[0].pool, &stats);
   trend_add (&control.trend, stats.blob_pages,
              stats.data_bytes == 0 ? 0
                                    : (double) stats.blob_pages *
@@ -126,14 +126,14 @@ make_loop (void)
     return -1;
   if (control.door.fd != -1) {
     control.local =
-        http_new (control.base, control.door.fd, HTTP_LOCAL, &control.route);
+        http_new (control.base, control.door.fd, HTTP_LOCAL, &control.route[0]);
     if (control.local == NULL)
       return -1;
   }
   for (unsigned i = 0; i < 2; ++i)
     if (control.port[i] != -1) {
       control.tcp[i] = http_new (control.base, control.port[i], HTTP_READ_ONLY,
-                                 &control.route);
+                                 &control.route[1 + i]);
       if (control.tcp[i] == NULL)
         return -1;
     }
@@ -170,7 +170,9 @@ control_start (struct pool *pool, const struct render_server *server)
     return 0;
   control.server = *server;
   control.server.trend = &control.trend;
-  control.route = (struct route){ .pool = pool, .server = &control.server };
+  for (unsigned i = 0; i < 3; ++i)
+    control.route[i] =
+        (struct route){ .pool = pool, .server = &control.server };
   if (make_loop () == -1 || start_thread () == -1) {
     nbdkit_error ("cannot start the control server: %m: raise the limits of "
                   "memory, descriptors or tasks, or start without control=");

@@ -59,7 +59,7 @@ struct http {
   struct event *note; /* looks at "fresh" */
   struct event *tick;
   enum http_kind kind;
-  const struct route *route;
+  struct route *route;
 
   struct bufferevent *fresh; /* just accepted, without a descriptor yet */
   struct client clients[HTTP_CONNECTIONS]; /* the oldest first */
@@ -102,6 +102,13 @@ end_client (struct client *client)
   client->ended = true;
 }
 
+static bool
+is_full (const struct http *http)
+{
+  return http->nr_clients == HTTP_CONNECTIONS ||
+         http->route->pending > ROUTE_PENDING_MAX;
+}
+
 /* Ends those whose time is over: the first, when another waits. */
 static void
 end_old (struct http *http)
@@ -111,7 +118,7 @@ end_old (struct http *http)
   for (unsigned i = 0; i < http->nr_clients; ++i)
     if (now - http->clients[i].since >= DEADLINE_MS)
       end_client (&http->clients[i]);
-  if (http->nr_clients == HTTP_CONNECTIONS &&
+  if (is_full (http) && http->nr_clients != 0 &&
       now - http->clients[0].since >= GRACE_MS)
     end_client (&http->clients[0]);
 }
@@ -131,7 +138,7 @@ look_around (struct http *http)
 {
   forget_closed (http);
   end_old (http);
-  if (http->nr_clients < HTTP_CONNECTIONS) {
+  if (!is_full (http)) {
     evconnlistener_enable (http->listener);
     if (http->nr_clients != 0)
       set_tick (http, LAZY_TICK_MS);
@@ -211,7 +218,7 @@ is_loopback (const char *host)
 static void
 handle_request (struct evhttp_request *request, void *opaque)
 {
-  const struct http *http = opaque;
+  struct http *http = opaque;
   struct evkeyvalq *output = evhttp_request_get_output_headers (request);
 
   evhttp_add_header (output, "Connection", "close");
@@ -222,6 +229,9 @@ handle_request (struct evhttp_request *request, void *opaque)
                   "this server answers to localhost, 127.0.0.1 and [::1] only");
   else
     route_answer (http->route, http->kind == HTTP_LOCAL, request);
+  /* Not when there is time: others may be kept waiting by this answer. */
+  if (is_full (http))
+    set_tick (http, TICK_MS);
 }
 
 static int
@@ -250,7 +260,7 @@ set_up (struct http *http, struct event_base *base, int fd)
 
 struct http *
 http_new (struct event_base *base, int fd, enum http_kind kind,
-          const struct route *route)
+          struct route *route)
 {
   struct http *http = calloc (1, sizeof *http);
 

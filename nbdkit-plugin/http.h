@@ -4,8 +4,9 @@
  *
  * At most HTTP_CONNECTIONS are open at a time.  When one more comes, the
  * oldest that had time enough to ask is closed; a client that asks at once is
- * answered, whatever the others do.  What one connection can make the server
- * hold is bounded: a head, a body, and one answer that it does not read.
+ * answered, whatever the others do.  The same happens when many answers are not
+ * read.  What one connection can make the server hold is bounded: a head, a
+ * body, and one answer that it does not read.
  */
 
 #ifndef VMSWAP_HTTP_H
@@ -27,7 +28,7 @@ enum http_kind {
 /* Serves what connects to fd, which stays the caller's, in the loop of base.
  * NULL: no memory. */
 extern struct http *http_new (struct event_base *base, int fd,
-                              enum http_kind kind, const struct route *route);
+                              enum http_kind kind, struct route *route);
 
 /* Closes all connections; http may be NULL. */
 extern void http_free (struct http *http);

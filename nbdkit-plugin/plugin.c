@@ -56,7 +56,7 @@ int vmswap_debug_pool;
 
 static struct settings settings = SETTINGS_DEFAULT;
 static struct pool *pool;
-static struct render_server server = { .settings = &settings };
+static struct render_server facts = { .settings = &settings };
 
 static void
 vmswap_unload (void)
@@ -160,9 +160,9 @@ vmswap_after_fork (void)
 {
   int r;
 
-  server.locked = hostmem_protect (pool);
-  server.registry = remember_is_on ();
-  server.start_time = time (NULL);
+  facts.locked = hostmem_protect (pool);
+  facts.registry = remember_is_on ();
+  facts.start_time = time (NULL);
   if (settings.state != NULL)
     stop_catch_signals ();
   r = pool_start_steward (pool);
@@ -170,7 +170,7 @@ vmswap_after_fork (void)
     nbdkit_error ("cannot start the steward thread: %s: raise the limit of "
                   "tasks",
                   strerror (-r));
-  if (r < 0 || control_start (pool, &server) == -1)
+  if (r < 0 || control_start (pool, &facts) == -1)
     return -1;
   notify_ready (pool);
   return 0;

@@ -150,8 +150,6 @@ dump (json_t *tree, struct evbuffer *out)
     r = json_dump_callback (tree, add_text, out,
                             JSON_COMPACT | JSON_REAL_PRECISION (PRECISION));
   json_decref (tree);
-  if (r == 0)
-    r = evbuffer_add (out, "\n", 1);
   return r == -1 ? -ENOMEM : 0;
 }
 

@@ -174,5 +174,6 @@ render_metrics (const struct figures *figures,
         return -ENOMEM;
   if (figures->nr_guests != 0 && add_histograms (out, figures) == -1)
     return -ENOMEM;
-  return 0;
+  /* A comment, by which it shows that this is all. */
+  return evbuffer_add_printf (out, "# EOF") == -1 ? -ENOMEM : 0;
 }

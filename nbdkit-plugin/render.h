@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Figures as text for programs: JSON and Prometheus' exposition format.
  *
- * docs/CONTROL.md describes both.  Functions return 0 or -ENOMEM.
+ * docs/CONTROL.md describes both.  The last line's end is the caller's to
+ * add.  Functions return 0 or -ENOMEM.
  */
 
 #ifndef VMSWAP_RENDER_H

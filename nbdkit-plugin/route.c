@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -296,13 +297,54 @@ find_path (struct evhttp_request *request)
   return NULL;
 }
 
+/* An answer that a client has not read yet. */
+struct pending {
+  struct route *route;
+  size_t size;
+  char end; /* of the answer */
+};
+
+/* It has been read, or its connection is closed. */
 static void
-send_answer (const struct route *route, const struct path *path,
+forget_pending (const void *end, size_t length, void *opaque)
+{
+  struct pending *pending = opaque;
+
+  pending->route->pending -= pending->size;
+  free (pending);
+}
+
+/* The last byte of the answer, a newline, tells when it is gone. */
+static int
+note_pending (struct route *route, struct evbuffer *body)
+{
+  struct pending *pending = malloc (sizeof *pending);
+
+  if (pending == NULL)
+    return -1;
+  *pending = (struct pending){ .route = route,
+                               .size = evbuffer_get_length (body),
+                               .end = '\n' };
+  if (evbuffer_add_reference (body, &pending->end, 1, forget_pending,
+                              pending) == -1) {
+    free (pending);
+    return -1;
+  }
+  route->pending += pending->size;
+  return 0;
+}
+
+static void
+send_answer (struct route *route, const struct path *path,
              struct evhttp_request *request)
 {
   struct evbuffer *body = evbuffer_new ();
 
-  if (body != NULL && path->answer (route, request, body) == 0)
+  if (route->pending > ROUTE_PENDING_MAX)
+    route_refuse (request, 503,
+                  "too many clients do not read their answers: try again");
+  else if (body != NULL && path->answer (route, request, body) == 0 &&
+           note_pending (route, body) == 0)
     evhttp_send_reply (request, 200, phrase_of (200), body);
   else
     route_refuse (request, 503, "no memory for the answer: try again");
@@ -326,7 +368,7 @@ refuse_method (struct evhttp_request *request, const struct path *path,
 }
 
 void
-route_answer (const struct route *route, bool writable,
+route_answer (struct route *route, bool writable,
               struct evhttp_request *request)
 {
   const enum evhttp_cmd_type method = evhttp_request_get_command (request);

@@ -24,6 +24,7 @@ struct client {
   char *control;
   char *answer;
   size_t size;
+  bool is_order; /* it is not to be repeated */
   char reason[CURL_ERROR_SIZE];
 };
 
@@ -101,14 +102,16 @@ client_control (const struct client *client)
 }
 
 /* Others wait to be let in, too: a socket of the file system does not let wait,
- * it says EAGAIN. */
+ * it says EAGAIN.  Once inside, the server may have too much to do: 503. */
 static bool
-is_queue_full (struct client *client, CURLcode code)
+is_busy (struct client *client, CURLcode code)
 {
-  long err = 0;
+  long err = 0, status = 0;
 
   curl_easy_getinfo (client->curl, CURLINFO_OS_ERRNO, &err);
-  return code == CURLE_COULDNT_CONNECT && err == EAGAIN;
+  curl_easy_getinfo (client->curl, CURLINFO_RESPONSE_CODE, &status);
+  return (code == CURLE_COULDNT_CONNECT && err == EAGAIN) ||
+         (code == CURLE_OK && status == 503 && !client->is_order);
 }
 
 static CURLcode
@@ -124,8 +127,10 @@ perform (struct client *client, const char *path)
   client->reason[0] = '\0';
   curl_easy_setopt (client->curl, CURLOPT_URL, url);
   while (code = curl_easy_perform (client->curl),
-         is_queue_full (client, code) && --tries > 0)
+         is_busy (client, code) && --tries > 0) {
+    client->size = 0;
     nanosleep (&pause, NULL);
+  }
   return code;
 }
 
@@ -177,6 +182,7 @@ client_get (struct client *client, const char *path, size_t *size)
   CURLcode code;
 
   curl_easy_setopt (client->curl, CURLOPT_HTTPGET, 1L);
+  client->is_order = false;
   code = perform (client, path);
   if (code != CURLE_OK) {
     complain_curl (client, code);
@@ -211,6 +217,7 @@ client_post (struct client *client, const char *path, bool *done)
   CURLcode code;
 
   curl_easy_setopt (client->curl, CURLOPT_POSTFIELDS, "");
+  client->is_order = true;
   code = perform (client, path);
   if (code != CURLE_OK) {
     complain_curl (client, code);

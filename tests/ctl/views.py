@@ -118,10 +118,10 @@ def parse(folder):
     with open(folder + "/metrics", "rb") as file:
         data = file.read()
     text = data.decode("utf-8")
-    assert text.endswith("\n")
+    assert text.endswith("\n# EOF\n")
     helps, kinds, samples, families = set(), {}, {}, {}
     current = None
-    for line in text[:-1].split("\n"):
+    for line in text[:-len("\n# EOF\n")].split("\n"):
         if line.startswith("# HELP "):
             name, _, meaning = line[7:].partition(" ")
             assert NAME.match(name) and meaning and name not in helps, line
