@@ -84,12 +84,40 @@ damaged (const struct figures_guest *guest, char *seen, size_t size)
   return guest->stats.bad_pages != 0 || guest->stats.lost_pages != 0;
 }
 
+/* Those that its quota refused are another matter. */
 static bool
 refused (const struct figures_guest *guest, char *seen, size_t size)
 {
-  snprintf (seen, size, "%" PRIu64 " of its requests found no room",
-            guest->traffic.errors[TRAFFIC_FULL]);
-  return guest->traffic.errors[TRAFFIC_FULL] != 0;
+  const uint64_t full = guest->traffic.errors[TRAFFIC_FULL];
+  const uint64_t by_quota = guest->stats.quota_refused;
+
+  snprintf (seen, size, "%" PRIu64 " of its requests found no room in the pool",
+            full - by_quota);
+  return full > by_quota;
+}
+
+static bool
+quota_refused (const struct figures_guest *guest, char *seen, size_t size)
+{
+  struct human quota;
+
+  snprintf (seen, size,
+            "%" PRIu64 " of its writes were refused, for its quota (%s now)",
+            guest->stats.quota_refused,
+            human_size (&quota, guest->stats.quota));
+  return guest->stats.quota_refused != 0;
+}
+
+static bool
+quota_nearly_used (const struct figures_guest *guest, char *seen, size_t size)
+{
+  const struct volume_stats *stats = &guest->stats;
+  struct human charged, quota;
+
+  snprintf (seen, size, "it takes %s of its quota of %s",
+            human_size (&charged, stats->charged),
+            human_size (&quota, stats->quota));
+  return stats->quota != 0 && stats->charged >= stats->quota / 10 * 9;
 }
 
 static bool
@@ -182,6 +210,12 @@ static const struct {
   { "refused", refused,
     "give the server a larger pool=, and the guest's disk werror=report in "
     "QEMU, so that it is not paused" },
+  { "quota-refused", quota_refused,
+    "let it swap elsewhere, too (a second swap area of lower priority), or "
+    "raise its quota: vmswapctl limit --quota SIZE NAME" },
+  { "quota-nearly-used", quota_nearly_used,
+    "raise its quota before writes are refused: vmswapctl limit --quota SIZE "
+    "NAME" },
   { "never-trimmed", never_trimmed,
     "to Linux its disk rotates, or swapon was without --discard: give QEMU's "
     "scsi-hd rotation_rate=1 and its blockdev discard=unmap; for virtio-blk "

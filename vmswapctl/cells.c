@@ -251,6 +251,19 @@ cell_requests (const struct cells_row *row, char *text, size_t size)
     snprintf (text, size, "%.0f", sum);
 }
 
+/* How much of it is taken. */
+void
+cell_quota (const struct cells_row *row, char *text, size_t size)
+{
+  const double quota = (double) view_number (row->now, "quota_bytes");
+
+  if (quota > 0)
+    snprintf (text, size, "%.0f%%",
+              view_number (row->now, "charged_bytes") / quota * 100);
+  else
+    snprintf (text, size, "-");
+}
+
 void
 cell_errors (const struct cells_row *row, char *text, size_t size)
 {

@@ -40,9 +40,10 @@ static const struct column {
   { "RATIO", 6, cell_ratio },     { "OUT/s", 7, cell_out },
   { "IN/s", 7, cell_in },         { "RD p50", 8, cell_read_p50 },
   { "RD p99", 8, cell_read_p99 }, { "WR p99", 8, cell_write_p99 },
-  { "STATE", 10, cell_state },    { "SAVED", 7, cell_saved },
-  { "SIZE", 7, cell_size },       { "TRIM/s", 7, cell_trim },
-  { "REQ/s", 8, cell_requests },  { "ERRORS", 8, cell_errors },
+  { "STATE", 10, cell_state },    { "QUOTA", 7, cell_quota },
+  { "SAVED", 7, cell_saved },     { "SIZE", 7, cell_size },
+  { "TRIM/s", 7, cell_trim },     { "REQ/s", 8, cell_requests },
+  { "ERRORS", 8, cell_errors },
 };
 #define NR_COLUMNS (sizeof columns / sizeof columns[0])
 
@@ -120,10 +121,11 @@ emit_sums (const struct render *render)
             view_size (pool, "overhead_bytes", &e));
   emit (render, SCREEN_PLAIN, line);
   snprintf (line, sizeof line,
-            "pages  stored %" PRIu64 "  compressed %" PRIu64 "  fill %" PRIu64
-            "  raw %" PRIu64 "  lost %" PRIu64,
+            "pages  stored %" PRIu64 "  compressed %" PRIu64 "  shared %" PRIu64
+            "  fill %" PRIu64 "  raw %" PRIu64 "  lost %" PRIu64,
             view_number (pool, "stored_pages"),
             view_number (pool, "compressed_pages"),
+            view_number (pool, "shared_pages"),
             view_number (pool, "fill_pages"), view_number (pool, "raw_pages"),
             view_number (pool, "lost_pages"));
   emit (render, SCREEN_PLAIN, line);

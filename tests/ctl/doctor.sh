@@ -90,6 +90,35 @@ set -- '- no-registry' '- no-state'
 expect "$@"
 stop
 
+# Quotas: one is reached, the other nearly.
+serve pool=64M size=64M "registry=$dir/reg2" guest=full guest=near guest=far
+for guest in full near far; do
+    ctl 0 limit --quota 2M $guest
+done
+nbdsh -c - <<PY
+import nbd, random
+noise = random.Random (2)
+for name, pages in (("full", 600), ("near", 470), ("far", 300)):
+    client = nbd.NBD ()
+    client.set_export_name (name)
+    client.connect_unix ("$dir/sock")
+    try:
+        for i in range (pages):
+            client.pwrite (noise.randbytes (4096), (i + 400) * 4096)
+        assert name != "full"
+    except nbd.Error:
+        assert name == "full"
+    client.shutdown ()
+PY
+set -- '- no-state' 'full quota-refused' 'full quota-nearly-used' \
+    'near quota-nearly-used'
+[ "${locked:-}" = yes ] || set -- "$@" '- not-locked'
+expect "$@"
+"$ctl" doctor >"$dir/out" || :
+says out '^guest near: it takes (1[.]9|2)M of its quota of 2M$'
+says out 'vmswapctl limit --quota SIZE'
+stop
+
 # A process that may lock nothing.
 if command -v prlimit >/dev/null && command -v setpriv >/dev/null &&
    [ "$(id -u)" = 0 ]; then

@@ -89,7 +89,7 @@ tmux send-keys PPage NPage NPage NPage NPage NPage NPage NPage
 must_show '^zeta '
 
 tmux resize-window -x 140 -y 40
-must_show 'STATE +SAVED +SIZE +TRIM/s +REQ/s +ERRORS$'
+must_show 'STATE +QUOTA +SAVED +SIZE +TRIM/s +REQ/s +ERRORS$'
 [ "$(wc -l <"$dir/screen")" -le 40 ] || fail "more than 40 lines"
 [ "$(wc -L <"$dir/screen")" -le 140 ] || fail "more than 140 columns"
 tmux resize-window -x 20 -y 5

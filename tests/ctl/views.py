@@ -206,7 +206,7 @@ def compare_top(folder, now):
             human(pool["overhead_bytes"]))), top[2]
     assert top[3] == (
         "pages  stored %(stored_pages)d  compressed %(compressed_pages)d  "
-        "fill %(fill_pages)d  raw %(raw_pages)d  lost %(lost_pages)d" % pool)
+        "shared %(shared_pages)d  fill %(fill_pages)d  raw %(raw_pages)d  lost %(lost_pages)d" % pool)
     guests = sorted(now["guests"], key=lambda g: (-g["held_bytes"], g["id"]))
     for guest, line in zip(guests, top[7:]):
         assert line.startswith(guest["name"]), line
@@ -216,6 +216,8 @@ def compare_top(folder, now):
             short_time(guest["read_p50_seconds"]),
             short_time(guest["read_p99_seconds"]),
             short_time(guest["write_p99_seconds"]), "idle",
+            "%.0f%%" % (100 * guest["charged_bytes"] / guest["quota_bytes"])
+            if guest["quota_bytes"] else "-",
             human(guest["saved_bytes"]), human(guest["size_bytes"]), "-", "-",
             "0"], line
     hints = [line for line in top if line.startswith("! ")]

@@ -17,6 +17,7 @@ NAMES
 
 serve pool=64M size=32M
 python3 "${srcdir:-.}/views.py" fill "$dir"
+ctl 0 limit --quota 1M web1
 
 # The server is quiet once its steward has tidied up.
 all_views_agree ()
