@@ -6,8 +6,8 @@
  *
  * libevent 2.1 does not tell when a connection ends that never asked anything,
  * and has no limit of its own.  So a connection is known by its descriptor and
- * the inode number of its socket: while a descriptor has that number, it is
- * this connection, for only this thread closes it.  To end one it is shut down,
+ * the inode of its socket: while the descriptor is that inode, it is this
+ * connection, for only this thread closes it.  To end one it is shut down,
  * and libevent sees that as the client's end.
  *
  * Every connection answers one request and closes: there is no state in which a
@@ -48,6 +48,7 @@
 
 struct client {
   int fd;
+  dev_t device;
   ino_t inode;
   int64_t since; /* milliseconds */
   bool ended;    /* shut down; libevent is to close it */
@@ -80,7 +81,8 @@ is_open (const struct client *client)
 {
   struct stat st;
 
-  return fstat (client->fd, &st) == 0 && st.st_ino == client->inode;
+  return fstat (client->fd, &st) == 0 && st.st_dev == client->device &&
+         st.st_ino == client->inode;
 }
 
 static void
@@ -163,8 +165,9 @@ note_client (evutil_socket_t none, short what, void *opaque)
 
   http->fresh = NULL;
   if (fd != -1 && fstat (fd, &st) == 0)
-    http->clients[http->nr_clients++] =
-        (struct client){ .fd = fd, .inode = st.st_ino, .since = now_ms () };
+    http->clients[http->nr_clients++] = (struct client){
+      .fd = fd, .device = st.st_dev, .inode = st.st_ino, .since = now_ms ()
+    };
   look_around (http);
 }
 
