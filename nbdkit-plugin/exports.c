@@ -25,6 +25,7 @@
 #include <nbdkit-plugin.h>
 
 #include "exports.h"
+#include "fair.h"
 #include "header.h"
 #include "human.h"
 #include "bounds.h"
@@ -46,6 +47,7 @@ struct export
   bool claimed;
   struct peer holder;         /* while claimed */
   struct traffic_sum traffic; /* of connections that have closed */
+  struct gate gate;           /* locks itself */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -127,6 +129,7 @@ append_locked (struct volume *volume, bool listed)
   enter_group (volume);
   export->volume = volume;
   export->listed = listed;
+  fair_create (&export->gate);
   while (*last != NULL)
     last = &(*last)->next;
   *last = export;
@@ -160,6 +163,7 @@ remove_locked (struct export *export)
     link = &(*link)->next;
   *link = export->next;
   volume_delete (export->volume);
+  fair_destroy (&export->gate);
   free (export);
 }
 
@@ -332,6 +336,7 @@ exports_free (void)
 
   for (struct export *export = exports; export != NULL; export = next) {
     next = export->next;
+    fair_destroy (&export->gate);
     free (export);
   }
   exports = NULL;
@@ -455,6 +460,7 @@ exports_open (const char *name)
     look_at_header (export);
   conn->export = export;
   conn->volume = export->volume;
+  conn->gate = &export->gate;
   conn->next = export->conns;
   atomic_fetch_add (&connections, 1);
   export->conns = conn; /* from here on the export cannot go away */

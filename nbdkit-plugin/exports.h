@@ -37,6 +37,7 @@ struct conn {
   struct volume *volume;
   const struct settings *settings;
   struct pool *pool;
+  struct gate *gate; /* of its export */
 
   atomic_bool claimed; /* its peer holds the export: writes need no lock */
   atomic_bool guarded; /* it has claimed, and the header was the server's own:

@@ -7,6 +7,7 @@
  *     exports.c     names, connections, who may write
  *     bounds.c      what exports may hold, and what is reserved for them
  *     serve.c       requests
+ *     fair.c        guests that flood do not make others wait
  *     header.c      swap headers, as they lie in volumes (swapheader.c: form)
  *     remember.c    which exports hold pages, on a disk (registry.c: the file)
  *     describe.c    exports in words
@@ -34,6 +35,7 @@
 #include "control.h"
 #include "describe.h"
 #include "exports.h"
+#include "fair.h"
 #include "hostmem.h"
 #include "human.h"
 #include "bounds.h"
@@ -163,6 +165,7 @@ vmswap_after_fork (void)
   facts.locked = hostmem_protect (pool);
   facts.registry = remember_is_on ();
   facts.start_time = time (NULL);
+  fair_start ();
   if (settings.state != NULL)
     stop_catch_signals ();
   r = pool_start_steward (pool);

@@ -6,7 +6,7 @@
  * request that changes data does:
  *
  *     claim the export (once per connection)
- *     try --> done
+ *     pass the gate of the guest (fair.h), try, leave --> done
  *         \-> no room --> full=error: fail with ENOSPC
  *                     \-> full=stall: wait for room (in the pool, or below
  *                         the quota of the export), try again; with STALL_MAX
@@ -23,6 +23,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "fair.h"
 #include "header.h"
 #include "human.h"
 #include "report.h"
@@ -103,11 +104,18 @@ fail_reported (struct conn *conn, int err)
 }
 
 static int
-attempt (struct volume *volume, const struct request *request)
+attempt (const struct conn *conn, const struct request *request)
 {
+  int r;
+
+  fair_enter (conn->gate);
   if (request->kind == WRITE)
-    return volume_write (volume, request->buf, request->count, request->offset);
-  return volume_zero (volume, request->count, request->offset);
+    r = volume_write (conn->volume, request->buf, request->count,
+                      request->offset);
+  else
+    r = volume_zero (conn->volume, request->count, request->offset);
+  fair_leave (conn->gate);
+  return r;
 }
 
 /* Was there no room in the pool, or below the quota? */
@@ -129,7 +137,7 @@ wait_and_retry (struct conn *conn, const struct request *request, int r)
       pool_wait_space (conn->pool, STALL_SLICE_MS);
     if (nbdkit_nanosleep (0, 1) == -1)
       return -ESHUTDOWN;
-    r = attempt (conn->volume, request);
+    r = attempt (conn, request);
   } while (lacks_room (r));
   return r;
 }
@@ -177,7 +185,7 @@ change (struct conn *conn, const struct request *request)
 
   if (r < 0)
     return fail_reported (conn, -r);
-  r = attempt (conn->volume, request);
+  r = attempt (conn, request);
   if (lacks_room (r) && conn->settings->stall)
     r = stall (conn, request, r);
   if (r < 0)
@@ -242,7 +250,9 @@ trim (struct conn *conn, uint32_t bytes, uint64_t offset)
 
   if (r < 0)
     return fail_reported (conn, -r);
+  fair_enter (conn->gate);
   r = volume_trim (conn->volume, bytes, offset);
+  fair_leave (conn->gate);
   return r < 0 ? fail (conn, -r, "trim", offset) : 0;
 }
 
@@ -258,8 +268,11 @@ int
 serve_read (struct conn *conn, void *buf, uint32_t bytes, uint64_t offset)
 {
   const uint64_t start = traffic_clock ();
-  const int r = volume_read (conn->volume, buf, bytes, offset);
+  int r;
 
+  fair_enter (conn->gate);
+  r = volume_read (conn->volume, buf, bytes, offset);
+  fair_leave (conn->gate);
   return count (conn, TRAFFIC_READ, bytes, start,
                 r < 0 ? fail (conn, -r, "read", offset) : 0);
 }
@@ -289,8 +302,11 @@ serve_extents (struct conn *conn, uint32_t count, uint64_t offset,
                bool only_one, struct nbdkit_extents *extents)
 {
   struct walk walk = { .extents = extents, .only_one = only_one };
-  int r = volume_extents (conn->volume, count, offset, add_extent, &walk);
+  int r;
 
+  fair_enter (conn->gate);
+  r = volume_extents (conn->volume, count, offset, add_extent, &walk);
+  fair_leave (conn->gate);
   if (r < -1)
     return fail (conn, -r, "map", offset);
   return r < 0 ? -1 : 0;
