@@ -564,6 +564,28 @@ request (struct input *input, uint8_t code)
   requests[code % 8](slot, input, count, offset);
 }
 
+/* New limits for an export, while its requests go on; only where pools may be
+ * full anyway: the requests are judged alike. */
+static void
+change_limits (struct input *input)
+{
+  const uint8_t n = input_u8 (input);
+  const char *name = shadows[n % NR_SHADOWS].name;
+  const uint64_t quota = (uint64_t) input_u8 (input) * POOL_PAGE_SIZE;
+  const uint64_t reserve =
+      n & 0x80 ? (uint64_t) input_u8 (input) * POOL_PAGE_SIZE : 0;
+  char reason[512] = "";
+  int r;
+
+  server_reset ();
+  r = exports_set_limits (name, quota, reserve, reason, sizeof reason);
+  FUZZ_CHECK (server.errors == 0);
+  FUZZ_CHECK (r == 0 || r == -ENOENT || r == -EINVAL || r == -ENOSPC);
+  FUZZ_CHECK ((r == 0) == (reason[0] == '\0') && !strchr (reason, '\n'));
+  if (r != -ENOENT)
+    FUZZ_CHECK ((r == -EINVAL) == (limits_bad (quota, reserve) != NULL));
+}
+
 static void
 step (struct input *input)
 {
@@ -581,6 +603,8 @@ step (struct input *input)
     break;
   case 1:
     check_all ();
+    if (options & ROOM)
+      change_limits (input);
     break;
   case 2:
     close_slot (slot);
