@@ -70,7 +70,11 @@ way_is_untouched (const struct base_page *page)
   const struct stretch entry = { base.super.volumes_offset + page->volume * 256,
                                  256 };
 
-  if (!same_super || damage_touches (&entry))
+  const struct stretch table = { VMSWAP_SHARING_OFFSET,
+                                 sizeof (struct vmswap_image_volume) };
+
+  if (!same_super || damage_touches (&entry) ||
+      (page->way[WAY_SHARED].length && damage_touches (&table)))
     return false;
   for (unsigned i = 0; i < sizeof page->way / sizeof page->way[0]; ++i)
     if (page->way[i].length && damage_touches (&page->way[i]))
@@ -88,7 +92,9 @@ find_written (unsigned volume, uint64_t page)
 }
 
 /* Is this what another page held, whose blob's header was forged?  Whoever can
- * do that can give the blob to anybody: nothing in the image is secret. */
+ * do that can give the blob to anybody: nothing in the image is secret.  Nor
+ * does a shared blob know whose it is: a copy of its word is as good as the
+ * word. */
 static bool
 is_given_away (const uint8_t *bytes)
 {
@@ -97,7 +103,8 @@ is_given_away (const uint8_t *bytes)
     const struct stretch header = { page->way[WAY_BLOB].at,
                                     VMSWAP_BLOB_HEADER_SIZE };
 
-    if (page->way[WAY_BLOB].length && damage_touches (&header) &&
+    if (page->way[WAY_BLOB].length &&
+        (page->way[WAY_SHARED].length || damage_touches (&header)) &&
         memcmp (bytes, page->bytes, POOL_PAGE_SIZE) == 0)
       return true;
   }

@@ -48,6 +48,12 @@ static const struct {
   { 2, 0, 5 },
 };
 
+/* Pages that become what another page of the catalogue is; neither was written
+ * a second time. */
+static const struct {
+  unsigned page, like;
+} alike[] = { { 33, 3 }, { 35, 5 }, { 9, 11 }, { 21, 17 }, { 23, 5 } };
+
 /* Pages of a volume that is deleted: the cleaner has something to do then. */
 #define GONE 30
 
@@ -62,6 +68,19 @@ write_page (struct volume *volume, struct base_page *page)
   page->bytes = bytes;
   fuzz_content (bytes, page->content);
   if (volume_write (volume, bytes, POOL_PAGE_SIZE,
+                    (uint64_t) page->page * POOL_PAGE_SIZE) != 0)
+    fuzz_die ("volume_write");
+}
+
+static void
+write_alike (struct volume *volume, struct base_page *page,
+             const struct base_page *like)
+{
+  page->before = page->content;
+  page->old_bytes = page->bytes;
+  page->content = like->content;
+  page->bytes = like->bytes;
+  if (volume_write (volume, page->bytes, POOL_PAGE_SIZE,
                     (uint64_t) page->page * POOL_PAGE_SIZE) != 0)
     fuzz_die ("volume_write");
 }
@@ -91,6 +110,9 @@ fill_volumes (struct pool *pool)
     if (volume_open (pool, volumes[i].name, volumes[i].size, &volume[i],
                      NULL) != 0)
       fuzz_die ("volume_open");
+  if (volume_set_group (volume[0], "group") != 0 ||
+      volume_set_group (volume[2], "group") != 0)
+    fuzz_die ("volume_set_group");
   for (unsigned r = 0; r < sizeof runs / sizeof runs[0]; ++r) {
     for (unsigned i = 0; i < runs[r].n; ++i) {
       struct base_page *page = &base.page[base.nr_pages++];
@@ -111,6 +133,11 @@ fill_volumes (struct pool *pool)
   /* And one is open, as a killed process leaves it. */
   for (unsigned i = 1; i < base.nr_pages; i += 6)
     write_page (volume[base.page[i].volume], &base.page[i]);
+  for (unsigned i = 0; i < sizeof alike / sizeof alike[0]; ++i) {
+    struct base_page *page = &base.page[alike[i].page];
+
+    write_alike (volume[page->volume], page, &base.page[alike[i].like]);
+  }
 }
 
 static uint64_t
@@ -119,40 +146,55 @@ frame_at (uint32_t frame)
   return base.super.frames_offset + (uint64_t) frame * POOL_PAGE_SIZE;
 }
 
-/* Finds the way to the page, as the header of the image describes it. */
-static void
-find_way (struct base_page *page)
+/* Finds the way to a page in the table whose roots are there, as the header of
+ * the image describes it: roots, directory, leaf, word.  Returns the word. */
+static uint64_t
+find_word (uint64_t at, uint32_t page, struct stretch way[4])
 {
-  const uint32_t leaf = page->page / VMSWAP_LEAF_WORDS;
+  const uint32_t leaf = page / VMSWAP_LEAF_WORDS;
   const uint32_t index[] = {
     leaf / VMSWAP_DIRECTORY_ENTRIES / VMSWAP_DIRECTORY_ENTRIES,
     leaf / VMSWAP_DIRECTORY_ENTRIES % VMSWAP_DIRECTORY_ENTRIES,
     leaf % VMSWAP_DIRECTORY_ENTRIES
   };
-  uint64_t at = base.super.volumes_offset +
-                page->volume * sizeof (struct vmswap_image_volume) +
-                offsetof (struct vmswap_image_volume, root);
+  uint64_t word;
 
+  at += offsetof (struct vmswap_image_volume, root);
   for (unsigned level = 0; level < 3; ++level) {
     uint32_t frame;
 
-    page->way[level] = (struct stretch){ at + index[level] * 4, 4 };
-    memcpy (&frame, base.map + page->way[level].at, sizeof frame);
+    way[level] = (struct stretch){ at + index[level] * 4, 4 };
+    memcpy (&frame, base.map + way[level].at, sizeof frame);
     if (frame >= base.frames_end)
       base.frames_end = frame + 1;
     at = frame_at (frame);
   }
-  at += page->page % VMSWAP_LEAF_WORDS * sizeof page->word;
-  page->way[WAY_WORD] = (struct stretch){ at, sizeof page->word };
-  memcpy (&page->word, base.map + at, sizeof page->word);
-  if (!word_is_blob (page->word))
+  at += page % VMSWAP_LEAF_WORDS * sizeof word;
+  way[3] = (struct stretch){ at, sizeof word };
+  memcpy (&word, base.map + at, sizeof word);
+  return word;
+}
+
+static void
+find_way (struct base_page *page)
+{
+  uint64_t word =
+      find_word (base.super.volumes_offset +
+                     page->volume * sizeof (struct vmswap_image_volume),
+                 page->page, &page->way[WAY_ROOT]);
+
+  page->word = word;
+  if (word_is_shared (word))
+    word = find_word (VMSWAP_SHARING_OFFSET, word_entry (word),
+                      &page->way[WAY_SHARED]);
+  if (!word_is_blob (word))
     return;
-  const struct place place = word_place (page->word);
+  const struct place place = word_place (word);
   page->way[WAY_BLOB] =
       (struct stretch){ base.super.data_offset +
                             (uint64_t) place.segment * POOL_SEGMENT_SIZE +
                             place.offset,
-                        VMSWAP_BLOB_HEADER_SIZE + word_length (page->word) };
+                        VMSWAP_BLOB_HEADER_SIZE + word_length (word) };
   if (place.segment >= base.segments_end)
     base.segments_end = place.segment + 1;
 }
@@ -182,7 +224,9 @@ void
 base_make (void)
 {
   const struct pool_config config = { .limit = BASE_LIMIT,
+                                      .sharing = POOL_SHARING_ALWAYS,
                                       .state = fuzz_folder () };
+  unsigned shared = 0;
   struct pool *pool;
   char name[300];
   struct stat st;
@@ -203,8 +247,12 @@ base_make (void)
       mmap (NULL, base.size, PROT_READ | PROT_WRITE, MAP_SHARED, base.fd, 0);
   if (base.map == MAP_FAILED)
     fuzz_die ("mmap");
-  for (unsigned i = 0; i < base.nr_pages; ++i)
+  for (unsigned i = 0; i < base.nr_pages; ++i) {
     find_way (&base.page[i]);
+    shared += word_is_shared (base.page[i].word);
+  }
+  if (shared < sizeof alike / sizeof alike[0])
+    fuzz_die ("nothing is shared");
   copy_file ();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The image that fuzz-image damages: made by the pool itself, with three
- * volumes, and a catalogue of where every page of it lies. */
+ * volumes, two of which share pages, and a catalogue of where every page of it
+ * lies. */
 
 #ifndef VMSWAP_FUZZ_IMAGE_BASE_H
 #define VMSWAP_FUZZ_IMAGE_BASE_H
@@ -30,11 +31,21 @@ struct base_page {
   uint8_t *old_bytes; /* NULL: none */
   uint64_t word;
   /* What leads to it: entries of root, directory and leaf, the page word, and
-   * the blob (length 0: none). */
-  struct stretch way[5];
+   * the blob (length 0: none).  Of a shared page, these lead to its entry in
+   * the sharing table, then come the same of that, and the blob is the entry's.
+   */
+  struct stretch way[9];
 };
 
-enum { WAY_ROOT, WAY_DIRECTORY, WAY_LEAF, WAY_WORD, WAY_BLOB };
+enum {
+  WAY_ROOT,
+  WAY_DIRECTORY,
+  WAY_LEAF,
+  WAY_WORD,
+  WAY_BLOB,
+  WAY_SHARED, /* root, directory, leaf, word; length 0: it is not shared */
+  WAY_SHARED_WORD = WAY_SHARED + 3,
+};
 
 struct base {
   int fd;

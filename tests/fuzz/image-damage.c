@@ -108,8 +108,13 @@ segment_at (uint32_t segment)
 static void
 damage_super (struct input *input)
 {
-  put_input (input, input_u8 (input) % 2 * POOL_PAGE_SIZE,
-             sizeof base.super + 8);
+  const uint8_t which = input_u8 (input);
+
+  if (which & 64)
+    put_input (input, VMSWAP_SHARING_OFFSET,
+               sizeof (struct vmswap_image_volume));
+  else
+    put_input (input, which % 2 * POOL_PAGE_SIZE, sizeof base.super + 8);
 }
 
 /* A geometry that is right in itself, and a file that is large enough. */
@@ -167,6 +172,8 @@ damage_entry (struct input *input)
   uint32_t frame = input_u16 (input);
   uint64_t at = page->way[level % 3].at;
 
+  if (level & 0x80 && page->way[WAY_SHARED].length)
+    at = page->way[WAY_SHARED + level % 3].at;
   if (level & 0x10)
     at = at / POOL_PAGE_SIZE * POOL_PAGE_SIZE + beside % 1024 * 4;
   if (level & 0x20)
@@ -185,6 +192,8 @@ damage_word (struct input *input)
   const uint8_t how = input_u8 (input);
   uint64_t word = model->word, at = page->way[WAY_WORD].at;
 
+  if (how & 128 && page->way[WAY_SHARED].length)
+    at = page->way[WAY_SHARED_WORD].at;
   if (how & 1)
     at = at / POOL_PAGE_SIZE * POOL_PAGE_SIZE + input_u16 (input) % 512 * 8;
   if (how & 2)
@@ -198,6 +207,8 @@ damage_word (struct input *input)
     word = word_fill (input_u32 (input));
   if (how & 32)
     word = VMSWAP_WORD_LOST;
+  if (how & 64)
+    word = word_shared (input_u8 (input), word);
   put (at, &word, sizeof word);
 }
 
