@@ -29,9 +29,11 @@ struct check {
     uint32_t bytes; /* of blobs that page words name */
     uint32_t blobs;
   } * segment;
-  uint32_t *named;   /* per entry of the sharing table: words that name it */
-  uint64_t nr_named; /* entries below this one may exist */
-  uint64_t frames;   /* that page tables use */
+  uint32_t *leaves;   /* of the sharing table: their first entries, in order */
+  uint64_t nr_leaves; /* of these */
+  uint32_t *named;    /* per entry of those: words that name it */
+  uint32_t entries;   /* that exist */
+  uint64_t frames;    /* that page tables use */
   uint64_t reserved, unfilled, promised;
   struct tally sum;
 };
@@ -95,6 +97,26 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
   return 0;
 }
 
+/* Where the words that name the entry are counted; NULL: there is no such
+ * entry. */
+static uint32_t *
+find_named (struct check *check, uint32_t entry)
+{
+  uint64_t low = 0, high = check->nr_leaves;
+
+  while (low < high) {
+    const uint64_t middle = (low + high) / 2;
+
+    if (check->leaves[middle] + VMSWAP_LEAF_WORDS - 1 < entry)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == check->nr_leaves || check->leaves[low] > entry)
+    return NULL;
+  return &check->named[low * VMSWAP_LEAF_WORDS + entry - check->leaves[low]];
+}
+
 static int
 check_shared (struct check *check, struct volume *volume, uint32_t page,
               uint64_t word)
@@ -102,13 +124,13 @@ check_shared (struct check *check, struct volume *volume, uint32_t page,
   struct pool *pool = check->pool;
   const uint32_t at = word_entry (word);
   const struct entry entry = sharing_entry_locked (pool, at);
+  uint32_t *named = find_named (check, at);
   uint8_t data[POOL_PAGE_SIZE];
 
-  if (volume == &pool->sharing.blobs || at >= check->nr_named ||
-      check->named[at] == entry.count)
+  if (volume == &pool->sharing.blobs || !named || *named == entry.count)
     return broken (check, "%s page %u: entry %u has %u counts, more words",
                    volume_name (volume), page, at, entry.count);
-  check->named[at]++;
+  ++*named;
   if (check->verify && share_check_locked (pool, word, data) != 0)
     return broken (check, "%s page %u: content fails its fingerprint",
                    volume_name (volume), page);
@@ -364,51 +386,77 @@ check_account (struct check *check)
   return 0;
 }
 
-/* Every entry: its count, and its blob. */
+/* One entry: its count, and its blob. */
+static int
+check_entry (struct check *check, uint32_t at, uint32_t named)
+{
+  struct pool *pool = check->pool;
+  const struct entry entry = sharing_entry_locked (pool, at);
+  const uint64_t place = table_get_locked (&pool->sharing.blobs, at);
+
+  if ((entry.count != 0) != (place != 0))
+    return broken (check, "entry %u: %u counts, its word is %#llx", at,
+                   entry.count, (unsigned long long) place);
+  if (check->quiescent && entry.count != named)
+    return broken (check, "entry %u: %u counts, %u words name it", at,
+                   entry.count, named);
+  if (word_is_blob (place) &&
+      entry_bytes (entry) != blob_size (word_length (place)))
+    return broken (check, "entry %u: its size is not that of its blob", at);
+  check->entries += entry.count != 0;
+  return 0;
+}
+
 static int
 check_entries (struct check *check)
 {
-  struct pool *pool = check->pool;
-  struct sharing *sharing = &pool->sharing;
-  uint32_t entries = 0;
+  struct sharing *sharing = &check->pool->sharing;
+  int err = 0;
 
-  for (uint64_t at = 0; at < check->nr_named; ++at) {
-    const struct entry entry = sharing_entry_locked (pool, at);
-    const uint64_t place = table_get_locked (&sharing->blobs, at);
-
-    entries += entry.count != 0;
-    if ((entry.count != 0) != (place != 0))
-      return broken (check, "entry %u: %u counts, its word is %#llx",
-                     (unsigned) at, entry.count, (unsigned long long) place);
-    if (check->quiescent && entry.count != check->named[at])
-      return broken (check, "entry %u: %u counts, %u words name it",
-                     (unsigned) at, entry.count, check->named[at]);
-    if (word_is_blob (place) &&
-        entry_bytes (entry) != blob_size (word_length (place)))
-      return broken (check, "entry %u: its size is not that of its blob",
-                     (unsigned) at);
-  }
-  if (check->quiescent && entries != atomic_load (&sharing->entries))
-    return broken (check, "%u entries exist, the count says %u", entries,
+  for (uint64_t i = 0; i < check->nr_leaves * VMSWAP_LEAF_WORDS && !err; ++i)
+    err = check_entry (
+        check, check->leaves[i / VMSWAP_LEAF_WORDS] + i % VMSWAP_LEAF_WORDS,
+        check->named[i]);
+  if (err)
+    return err;
+  if (check->quiescent && check->entries != atomic_load (&sharing->entries))
+    return broken (check, "%u entries exist, the count says %u", check->entries,
                    atomic_load (&sharing->entries));
   check->frames += atomic_load (&sharing->counts.frames);
   return check_directories (check, &sharing->counts);
+}
+
+/* The first entries of the leaves of the sharing table, from this one on; their
+ * number. */
+static uint64_t
+list_entry_leaves (struct check *check, uint32_t *leaves)
+{
+  struct volume *counts = &check->pool->sharing.counts;
+  const uint64_t end = counts->size / POOL_PAGE_SIZE;
+  uint64_t page = 0, n = 0;
+
+  while ((page = table_skip_holes_locked (counts, page, end)) < end) {
+    page -= page % VMSWAP_LEAF_WORDS;
+    if (leaves)
+      leaves[n] = page;
+    n++;
+    page += VMSWAP_LEAF_WORDS;
+  }
+  return n;
 }
 
 /* Room to count the words that name each entry. */
 static int
 count_entries (struct check *check)
 {
-  struct volume *counts = &check->pool->sharing.counts;
-  const uint64_t end = counts->size / POOL_PAGE_SIZE;
-  uint64_t page = 0;
+  const uint64_t n = list_entry_leaves (check, NULL);
 
-  while ((page = table_skip_holes_locked (counts, page, end)) < end) {
-    page += VMSWAP_LEAF_WORDS - page % VMSWAP_LEAF_WORDS;
-    check->nr_named = page;
-  }
-  check->named = calloc (check->nr_named + 1, sizeof *check->named);
-  return check->named ? 0 : -ENOMEM;
+  check->leaves = calloc (n + 1, sizeof *check->leaves);
+  check->named = calloc (n * VMSWAP_LEAF_WORDS + 1, sizeof *check->named);
+  if (!check->leaves || !check->named)
+    return -ENOMEM;
+  check->nr_leaves = list_entry_leaves (check, check->leaves);
+  return 0;
 }
 
 static int
@@ -461,5 +509,6 @@ pool_check (struct pool *pool, bool verify, char *report, size_t report_size)
   lanes_unlock_all (&pool->lanes);
   stripes_unlock_all (pool);
   free (check.named);
+  free (check.leaves);
   return err;
 }
