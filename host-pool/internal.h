@@ -21,9 +21,11 @@
 #include "segment.h"
 #include "worker.h"
 
+#ifndef NR_STRIPES /* fewer where pools live for a millisecond: fuzz */
 #define NR_STRIPES 256
 #define NR_PARTIAL_LOCKS 64
 #define NR_ENTRY_STRIPES 64
+#endif
 
 /* Padded, so that neighbours do not share a cache line. */
 struct stripe {
