@@ -45,7 +45,7 @@ function latencyCells(guest, op) {
   return [
     model.seconds === null ? UNKNOWN : rateText(n / model.seconds).replace("/s", ""),
     timeText(quantile(recent, 0.5, bounds)), timeText(quantile(recent, 0.99, bounds)),
-    ...["p50", "p99", "max"].map(name => known ? timeText(ever(name)) : ""),
+    ...["p50", "p99", "max"].map(name => known ? timeText(ever(name)) : UNKNOWN),
   ];
 }
 

@@ -114,6 +114,7 @@ function makeFigureRow(figure) {
 function drawFigures(body, scope, values) {
   arrange(body, model.table[scope], figure => figure.name, makeFigureRow, (row, figure) => {
     const value = values[figure.name];
+    if (value === undefined) return;
     setText(row.querySelector(".human"), figureText(figure, value));
     setText(row.querySelector(".exact"), exactText(figure, value));
   });

@@ -69,12 +69,14 @@ function figureText(figure, value) {
   case "seconds": return timeText(value);
   case "time": return value > 0 ? dateText(new Date(value * 1000)) : "never";
   case "flag": return value ? "yes" : "no";
+  case "pages": return countText(value) + " pages";
   default: return countText(value);
   }
 }
 
-const exactText = (figure, value) =>
-  value === undefined ? "" : String(value) + " " + figure.unit;
+const isRounded = figure => ["bytes", "ratio", "seconds", "time"].includes(figure.unit);
+
+const exactText = (figure, value) => isRounded(figure) ? value + " " + figure.unit : "";
 
 // Names come from clients.  What would be invisible, or would turn the text
 // around, is shown as its number.

@@ -28,14 +28,18 @@ function makeTrack(names) {
   return track;
 }
 
+// What a guest had done before it came to be.
+const NOTHING = { read: [], write: [], zero: [], trim: [] };
+
 // By how much the counters rose.  null: nobody knows, or one fell: what had
 // them is not the same any more.
 function rise(now, before, figures) {
   let sum = 0;
   if (!before) return null;
   for (const figure of figures) {
-    if (!(now[figure] >= before[figure])) return null;
-    sum += now[figure] - before[figure];
+    const then = before === NOTHING ? 0 : before[figure];
+    if (!(now[figure] >= then)) return null;
+    sum += now[figure] - then;
   }
   return sum;
 }
@@ -117,15 +121,21 @@ function stateOf(figures) {
   return figures.connections > 0 ? "connected" : "idle";
 }
 
+function makeGuest(id) {
+  const isNew = model.seconds !== null; // or it would have been there before
+  return Object.assign(makeTrack(Object.keys(GUEST_COUNTERS)),
+    { id, now: isNew ? NOTHING : null, isNew });
+}
+
 function takeGuest(figures, latency, latencyBefore) {
-  const guest = model.guests.get(figures.id) ||
-    Object.assign(makeTrack(Object.keys(GUEST_COUNTERS)), { id: figures.id, now: null });
+  const guest = model.guests.get(figures.id) || makeGuest(figures.id);
   follow(guest, GUEST_COUNTERS, figures, guest.now);
   guest.now = figures;
   guest.name = nameText(figures.name);
   guest.state = stateOf(figures);
   guest.errors = figures.full_errors + figures.io_errors + figures.other_errors;
-  takeTimes(guest, latency, latencyBefore);
+  takeTimes(guest, latency, guest.isNew ? NOTHING : latencyBefore);
+  guest.isNew = false;
   return guest;
 }
 

@@ -43,6 +43,8 @@ const HEAD = [
     text: p => sizeText(p.used_bytes) + " of " + sizeText(p.limit_bytes) },
   { label: "full", figures: ["blob_bytes", "capacity_bytes"],
     text: p => percentText(p.blob_bytes, p.capacity_bytes) },
+  { label: "room left", figures: ["capacity_bytes", "blob_bytes", "unfilled_bytes"],
+    text: p => sizeText(Math.max(0, p.capacity_bytes - p.blob_bytes - p.unfilled_bytes)) },
   { label: "swapped", figures: ["stored_bytes"], text: p => sizeText(p.stored_bytes) },
   { label: "saved", figures: ["saved_bytes"], text: p => sizeText(p.saved_bytes) },
   { label: "ratio", figures: ["effective_ratio"], text: p => ratioText(p.effective_ratio) },
@@ -61,8 +63,8 @@ const RATES = [
     text: () => timeText(model.pool.p50) + ", " + timeText(model.pool.p99) },
   { key: "refused", label: "Writes refused", text: () => rateText(model.pool.rate.refused),
     figures: ["refused_writes", "quota_refused_writes"], history: "refused",
-    more: () => countText(model.now.pool.refused_writes) + " no room, " +
-      countText(model.now.pool.quota_refused_writes) + " quota, ever" },
+    more: () => "ever " + countText(model.now.pool.refused_writes) + ", quota " +
+      countText(model.now.pool.quota_refused_writes) },
 ];
 
 const rateText = rate => rate === null ? UNKNOWN :
@@ -106,10 +108,10 @@ function drawSavedTotal() {
   setText(byIdOf("saved-title"), pool.stored_bytes > 0
     ? "Where " + sizeText(pool.stored_bytes) + " of swapped pages went"
     : "Where swapped pages went: there are none");
-  const beside = pool.used_bytes - pool.blob_bytes;
+  const beside = pool.used_bytes - pool.blob_bytes, sum = pool.stored_bytes - pool.used_bytes;
   setText(byIdOf("saved-sum"), sizeText(pool.stored_bytes - pool.blob_bytes) +
     " saved on pages, less " + sizeText(beside) + " that the pool takes beside them: " +
-    sizeText(pool.stored_bytes - pool.used_bytes) + " of the host\u2019s memory saved");
+    (sum < 0 ? "nothing saved yet" : sizeText(sum) + " of the host\u2019s memory saved"));
   setText(byIdOf("taken-title"), "Where the limit of " + sizeText(pool.limit_bytes) + " goes");
 }
 
@@ -184,11 +186,20 @@ function makeHintGroup(group) {
       make("p", { class: "fix" }, make("b", {}, "Fix: "), make("span", {}))));
 }
 
+const NO_HURRY = 2;
+
 function drawHints() {
   const groups = hintGroups();
-  arrange(byIdOf("hints-list"), groups, group => group.key, makeHintGroup, drawHint);
-  byIdOf("hints-none").hidden = groups.length > 0;
-  const soon = groups.filter(group => urgencyOf(group.kind) === 0).length;
+  const isAdvice = group => urgencyOf(group.kind) === NO_HURRY;
+  const pressing = groups.filter(group => !isAdvice(group)), advice = groups.filter(isAdvice);
+  arrange(byIdOf("hints-list"), pressing, group => group.key, makeHintGroup, drawHint);
+  arrange(byIdOf("advice-list"), advice, group => group.key, makeHintGroup, drawHint);
+  byIdOf("hints-none").hidden = pressing.length > 0;
+  setText(byIdOf("hints-none"), advice.length > 0 ? "Nothing is pressing."
+    : "Nothing is wrong, as far as this page can tell.");
+  byIdOf("advice").hidden = advice.length === 0;
+  setText(byIdOf("advice-kinds"), "Advice: " + advice.map(group => group.kind).join(", "));
+  const soon = pressing.filter(group => urgencyOf(group.kind) === 0).length;
   announceHints(soon);
   document.title = (soon ? "(" + soon + "!) " : "") + percentText(
     model.now.pool.blob_bytes, model.now.pool.capacity_bytes) + " full - vmswap";

@@ -115,10 +115,13 @@ class Browser:
         page.call("Page.navigate", url=url)
         return page
 
-    def check_complaints(self):
-        """Errors of scripts, and what the Content-Security-Policy forbade."""
+    def check_complaints(self, forgiven=None):
+        """Errors of scripts, and what the Content-Security-Policy forbade; forgets
+        those that have the text that is forgiven."""
         while self._receive(0):
             pass
+        self.complaints = [complaint for complaint in self.complaints
+                           if not (forgiven and forgiven in complaint["text"])]
         assert not self.exceptions, self.exceptions
         assert not self.complaints, self.complaints
 

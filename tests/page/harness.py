@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+import urllib.parse
 import urllib.request
 
 import chromium
@@ -66,7 +67,8 @@ class Server:
         with open(self.folder + "/nbdkit.log", "ab") as log:
             self.process = subprocess.Popen(
                 [os.environ.get("NBDKIT", "nbdkit"), "-f", "-P", pidfile, "-U", self.socket,
-                 os.environ["VMSWAP_PLUGIN"], "control-port=%d" % self.port, *parameters],
+                 os.environ["VMSWAP_PLUGIN"], "control-port=%d" % self.port,
+                 "control=" + self.folder + "/control", *parameters],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
         def is_up():
@@ -86,12 +88,19 @@ class Server:
         with urllib.request.urlopen(self.url + path, timeout=60) as answer:
             return json.load(answer)
 
+    def limit(self, name, limits):
+        """quota=SIZE, reserve=SIZE or both with an & between."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.folder + "/control")
+            control.sendall(("POST /limit?guest=%s&%s HTTP/1.1\r\nHost: localhost\r\n"
+                             "Content-Length: 0\r\n\r\n" % (
+                                 urllib.parse.quote(name, safe=""), limits)).encode())
+            answer = control.makefile("rb").read()
+        assert b" 200 " in answer.splitlines()[0], answer
+
     def connect(self, name):
-        """A client of that export.  name: text, or any bytes."""
         import nbd
         client = nbd.NBD()
-        if isinstance(name, bytes):
-            name = name.decode("utf-8", "surrogateescape")
         client.set_export_name(name)
         client.connect_unix(self.socket)
         return client
@@ -115,13 +124,14 @@ class Test:
         self.folder = tempfile.mkdtemp(prefix="vmswap-page.", dir="/dev/shm")
         self.pictures = os.path.join(os.environ.get("PICTURES", "."), name)
         self.server = Server(self.folder)
+        self.url = self.server.url
         self.browsers = []
 
     def page(self, **options):
         """A fresh browser, and the page in it, with its first figures."""
         browser = chromium.Browser(self.folder)
         self.browsers.append(browser)
-        page = browser.open(self.server.url, **options)
+        page = browser.open(self.url, **options)
         page.wait("!document.getElementById('main').hidden")
         return page
 
@@ -133,6 +143,11 @@ class Test:
                 del answer["time"], answer["clock_ns"]
             return one == other and one
         return poll(60, "a quiet server", quiet)
+
+    def forgive_refused(self):
+        """The server was gone on purpose."""
+        for browser in self.browsers:
+            browser.check_complaints("net::ERR_")
 
     def log(self, name):
         path = os.path.join(self.folder, name)
