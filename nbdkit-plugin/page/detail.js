@@ -77,9 +77,9 @@ function drawDetail() {
   detail.guest = guest;
   setText(byIdOf("detail-name"), guest.name);
   setText(byIdOf("detail-state"), stateText(guest));
-  arrange(byIdOf("detail-hints"), guest.hints, hint => hint.kind,
-    hint => make("li", { class: "hint urgency" + urgencyOf(hint.kind) },
-      make("span", { class: "tag" }, URGENCY[urgencyOf(hint.kind)]),
+  arrange(byIdOf("detail-hints"), guest.hints, hint => hint.kind + " " + hint.urgency,
+    hint => make("li", { class: "hint urgency" + hint.urgency },
+      make("span", { class: "tag" }, URGENCY[hint.urgency]),
       make("div", {}, make("p", {}), make("p", { class: "fix" }, make("b", {}, "Fix: "),
         make("span", {})))),
     (item, hint) => {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What needs action: the server's hints, as vmswapctl doctor has them; and what
-// they cannot tell, because it only just happened.
+// What needs action: the server's hints, as vmswapctl doctor has them, and what
+// they cannot tell, because it happens right now.
 
-// How soon somebody should act; kinds that are not here are to be watched.
+// How soon somebody should act.
 const URGENCY = ["act now", "watch", "advice"];
-const URGENT = {
-  "damaged": 0, "failing": 0, "lost": 0, "refusing": 0,
-  "no-state": 2, "not-locked": 2,
-  "small-requests": 2, "never-trimmed": 2, "incompressible": 2,
-};
-const urgencyOf = kind => URGENT.hasOwnProperty(kind) ? URGENT[kind] : 1;
+const NO_HURRY = 2;
+const URGENT = new Map([
+  ["damaged", 0], ["failing", 0], ["lost", 0],
+  ["no-state", 2], ["not-locked", 2], ["small-requests", 2], ["never-trimmed", 2],
+  ["incompressible", 2],
+]);
+// They count since the server's start, and are urgent while it goes on.
+const REFUSED = ["refused", "quota-refused"];
 
 // seen: in words, or false.
 const POOL_RULES = [
@@ -25,35 +27,31 @@ const GUEST_RULES = [
       countText(lately(guest, "failed")) + " of its requests failed in the last two minutes",
     fix: "its pages are lost or damaged, or the registry's disk fails: see its other hints, " +
       "and the server's log" },
-  { kind: "refusing",
-    seen: guest => lately(guest, "refused") > 0 &&
-      countText(lately(guest, "refused")) +
-      " of its requests found no room in the last two minutes",
-    fix: "a larger quota if it has one (vmswapctl limit), a larger pool= if not, or a second " +
-      "swap area of lower priority in the guest; and its disk with werror=report in QEMU, so " +
-      "that it is not paused" },
-  { kind: "quota",
-    seen: ({ now }) => now.quota_bytes > 0 && now.charged_bytes >= 0.9 * now.quota_bytes &&
-      percentText(now.charged_bytes, now.quota_bytes) + " of its quota is used",
-    fix: "a larger quota (vmswapctl limit), or a second swap area of lower priority in the guest" },
 ];
 
-// {kind, guest (null: the server), seen, fix}, the most urgent first; each guest
-// has its own as guest.hints.
+function makeHintOf(kind, guest, seen, fix) {
+  const hint = { kind, guest, seen, fix, urgency: URGENT.has(kind) ? URGENT.get(kind) : 1 };
+  if (guest && REFUSED.includes(kind) && lately(guest, "refused") > 0) {
+    hint.urgency = 0;
+    hint.seen += "; " + countText(lately(guest, "refused")) + " in the last two minutes";
+  }
+  return hint;
+}
+
+// The most urgent first; guest is null if it is about the server.  Each guest has
+// its own as guest.hints.
 function findHints() {
-  const isNow = (kind, guest) => kind === "refused" && guest && lately(guest, "refused") > 0;
   const hints = model.now.hints.map(({ kind, guest, seen, fix }) =>
-    ({ kind, seen, fix, guest: guest === null ? null : model.byName.get(guest) }))
-    .filter(({ kind, guest }) => !isNow(kind, guest));
+    makeHintOf(kind, guest === null ? null : model.byName.get(guest), seen, fix));
   const add = ({ kind, fix }, guest, seen) => {
-    if (seen) hints.push({ kind, guest, seen, fix });
+    if (seen) hints.push(makeHintOf(kind, guest, seen, fix));
   };
   for (const rule of POOL_RULES) add(rule, null, rule.seen(model.now.pool));
   for (const guest of model.guests.values()) {
     for (const rule of GUEST_RULES) add(rule, guest, rule.seen(guest));
     guest.hints = [];
   }
-  hints.sort((a, b) => urgencyOf(a.kind) - urgencyOf(b.kind));
+  hints.sort((a, b) => a.urgency - b.urgency);
   for (const hint of hints) if (hint.guest) hint.guest.hints.push(hint);
   return hints;
 }

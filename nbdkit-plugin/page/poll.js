@@ -7,7 +7,8 @@ const TIMEOUT_MS = 10000;
 const BACKOFF_MAX_MS = 15000;
 const API = 1;
 
-const poll = { timer: 0, busy: false, failures: 0, since: null, why: "", next: 0, told: null };
+const poll = { timer: 0, busy: false, failures: 0, since: null, why: "", next: 0, told: null,
+               again: false };
 
 const whyNot = error => new Error(error.name === "TimeoutError"
   ? "no answer within " + TIMEOUT_MS / 1000 + " s" : "no connection");
@@ -86,7 +87,8 @@ function fail(error) {
   poll.why = error.message;
   if (poll.failures++ === 0) announce("The server does not answer: the figures are stale");
   setStale(true);
-  schedule(Math.min(POLL_MS * 2 ** (poll.failures - 1), BACKOFF_MAX_MS));
+  schedule(poll.again ? 0 : Math.min(POLL_MS * 2 ** (poll.failures - 1), BACKOFF_MAX_MS));
+  poll.again = false;
 }
 
 function succeed(took) {
@@ -115,9 +117,15 @@ async function askAll() {
   drawStale();
 }
 
+// By hand: if the server is being asked already, then once more.
+function askNow() {
+  poll.again = poll.busy;
+  askAll();
+}
+
 startTable();
 startDetail();
-byIdOf("stale-ask").addEventListener("click", askAll);
+byIdOf("stale-ask").addEventListener("click", askNow);
 document.addEventListener("visibilitychange", askAll);
 addEventListener("online", askAll);
 setInterval(drawStale, 1000);

@@ -149,8 +149,8 @@ const SOME = 3; // guests of a kind, in full
 function hintGroups() {
   const groups = new Map();
   for (const hint of model.hints) {
-    const key = hint.kind + (hint.guest ? " guest" : "");
-    if (!groups.has(key)) groups.set(key, { key, kind: hint.kind, fix: hint.fix, hints: [] });
+    const { kind, fix, urgency } = hint, key = kind + " " + urgency;
+    if (!groups.has(key)) groups.set(key, { key, kind, fix, urgency, hints: [] });
     groups.get(key).hints.push(hint);
   }
   return [...groups.values()];
@@ -179,18 +179,15 @@ function drawHint(item, group) {
 }
 
 function makeHintGroup(group) {
-  const urgency = urgencyOf(group.kind);
-  return make("li", { class: "hint urgency" + urgency },
-    make("span", { class: "tag" }, URGENCY[urgency]),
+  return make("li", { class: "hint urgency" + group.urgency },
+    make("span", { class: "tag" }, URGENCY[group.urgency]),
     make("div", {}, make("ul", {}), make("p", { class: "more" }),
       make("p", { class: "fix" }, make("b", {}, "Fix: "), make("span", {}))));
 }
 
-const NO_HURRY = 2;
-
 function drawHints() {
   const groups = hintGroups();
-  const isAdvice = group => urgencyOf(group.kind) === NO_HURRY;
+  const isAdvice = group => group.urgency === NO_HURRY;
   const pressing = groups.filter(group => !isAdvice(group)), advice = groups.filter(isAdvice);
   arrange(byIdOf("hints-list"), pressing, group => group.key, makeHintGroup, drawHint);
   arrange(byIdOf("advice-list"), advice, group => group.key, makeHintGroup, drawHint);
@@ -199,7 +196,7 @@ function drawHints() {
     : "Nothing is wrong, as far as this page can tell.");
   byIdOf("advice").hidden = advice.length === 0;
   setText(byIdOf("advice-kinds"), "Advice: " + advice.map(group => group.kind).join(", "));
-  const soon = pressing.filter(group => urgencyOf(group.kind) === 0).length;
+  const soon = pressing.filter(group => group.urgency === 0).length;
   announceHints(soon);
   document.title = (soon ? "(" + soon + "!) " : "") + percentText(
     model.now.pool.blob_bytes, model.now.pool.capacity_bytes) + " full - vmswap";

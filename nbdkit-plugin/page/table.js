@@ -19,7 +19,7 @@ function makeName(guest) {
 }
 
 function drawName(cell, guest) {
-  const urgency = guest.hints.reduce((a, hint) => Math.min(a, urgencyOf(hint.kind)), 3);
+  const urgency = guest.hints.reduce((a, hint) => Math.min(a, hint.urgency), 3);
   const button = cell.lastChild;
   setText(cell.firstChild, urgency < 3 ? "!" : "");
   setAttribute(cell.firstChild, "class", "mark urgency" + urgency);

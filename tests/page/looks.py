@@ -115,7 +115,7 @@ def check(test):
     page.key("Escape")
     # Room ends while somebody looks.
     scene.write(server, "web3", 20000, scene.noise)
-    page.wait("model.hints.some(hint => hint.kind === 'refusing')")
+    page.wait("model.hints.some(hint => hint.urgency === 0 && hint.kind === 'refused')")
     page.eval("scrollTo(0, 0)")
     see_all(test, page, "full")
     traffic.stop()
