@@ -77,7 +77,8 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
   const struct place at = word_place (word);
 
   if (!word_is_blob (word))
-    return word_is_sound (word) && !is_sharing_table (adoption);
+    return word_is_sound (word) &&
+           (!is_sharing_table (adoption) || word == VMSWAP_WORD_LOST);
   return at.segment < adoption->pool->segments.nr &&
          at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
 }

@@ -5,7 +5,8 @@
  *  1. A slot is one 64-bit word, loaded and stored whole: whoever finds one
  *     finds what somebody put there.
  *  2. The slots in use have memory, and are charged; no others are, but for a
- *     moment.
+ *     moment, and but for pages of 4 KiB that a late insertion touched after
+ * they were given up: one a worker at the most, until the next time.
  *
  *    63        44   43    42   41     32 31        0
  *   +------------+------+-----+---------+-----------+

@@ -128,7 +128,8 @@ struct pool {
   _Atomic bool tight;   /* above its capacity: see capacity.c */
   _Atomic uint64_t reserved, unfilled, promised; /* over all volumes: quota.c */
   struct blob_shard {
-    _Atomic uint64_t bytes; /* of live blobs, over all volumes */
+    _Atomic uint64_t bytes;  /* of live blobs, over all volumes */
+    _Atomic uint64_t shared; /* the sum of their shared_bytes */
   } __attribute__ ((aligned (64))) blob_shard[NR_SHARDS];
   const struct codec *codec;
   struct workers workers;
@@ -174,9 +175,14 @@ extern int page_write (struct volume *volume, struct worker *worker,
 extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
                         void *data);
 
-/* The same, and looks the page up again if it has changed. */
-extern int page_decode_now (struct volume *volume, uint32_t page, uint64_t word,
-                            void *data);
+/* Looks up n pages of one leaf: their words, and for shared ones those of their
+ * entries, at one moment.  In an epoch, as above. */
+extern void page_look_run (struct volume *volume, uint32_t page, unsigned n,
+                           uint64_t *words, uint64_t *places);
+
+/* Decodes what was looked up so. */
+extern int page_decode_at (struct volume *volume, uint32_t page, uint64_t word,
+                           uint64_t place, void *data);
 
 /* The page may share what another holds already: looks for that.  Uses
  * worker->page. */

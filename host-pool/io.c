@@ -60,16 +60,13 @@ static int
 read_run (struct volume *volume, struct worker *worker, struct tally *tally,
           uint32_t page, unsigned n, uint8_t *to)
 {
-  uint64_t words[RUN];
+  uint64_t words[RUN], places[RUN] = { 0 };
   int err = 0;
 
   worker_enter (&volume->pool->workers, worker);
-  {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-    table_get_run_locked (volume, page, n, words);
-  }
+  page_look_run (volume, page, n, words, places);
   for (unsigned i = 0; i < n && !err; ++i, to += POOL_PAGE_SIZE)
-    err = page_decode_now (volume, page + i, words[i], to);
+    err = page_decode_at (volume, page + i, words[i], places[i], to);
   worker_leave (worker);
   tally->pages_read += n;
   tally->bad_pages += err != 0;

@@ -68,10 +68,17 @@ lane_pick (struct lanes *lanes)
 }
 
 static bool
+has_room (const struct lane *lane, uint32_t bytes)
+{
+  return lane->segment != SEGMENT_NONE &&
+         bytes <= POOL_SEGMENT_SIZE - lane->head;
+}
+
+static bool
 reserve_locked (struct lanes *lanes, struct lane *lane, uint32_t bytes,
                 struct place *ret)
 {
-  if (lane->segment == SEGMENT_NONE || bytes > POOL_SEGMENT_SIZE - lane->head)
+  if (!has_room (lane, bytes))
     return false;
   *ret = (struct place){ .segment = lane->segment, .offset = lane->head };
   lane->head += bytes;
@@ -93,6 +100,48 @@ reserve_anywhere (struct lanes *lanes, uint32_t bytes, struct place *ret)
       return true;
   }
   return false;
+}
+
+/* The lane goes on in a fresh segment; unless another thread was faster. */
+static void
+install_locked (struct lanes *lanes, struct lane *lane, uint32_t fresh,
+                uint32_t bytes)
+{
+  struct segments *segments = lanes->segments;
+
+  if (has_room (lane, bytes)) {
+    segment_untake (segments, fresh);
+    return;
+  }
+  if (lane->segment != SEGMENT_NONE)
+    segment_seal (segments, lane->segment, lane->head);
+  lane->segment = fresh;
+  lane->head = 0;
+  segment_installed (segments);
+}
+
+int
+lane_prepare (struct lanes *lanes, uint32_t bytes)
+{
+  struct lane *lane = lane_pick (lanes);
+  uint32_t fresh;
+  int err = 0;
+
+  if (!has_room (lane, bytes)) {
+    lock_release (&lane->lock);
+    err = segment_take (lanes->segments, SEGMENT_FOR_WRITER, &fresh);
+    lock_acquire (&lane->lock);
+    if (!err)
+      install_locked (lanes, lane, fresh, bytes);
+  }
+  lock_release (&lane->lock);
+  return err;
+}
+
+bool
+lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret)
+{
+  return reserve_anywhere (lanes, bytes, ret);
 }
 
 int
@@ -119,17 +168,7 @@ lane_reserve (struct lanes *lanes, enum segment_user user, uint32_t bytes,
     }
 
     lock_acquire (&lane->lock);
-    if (lane->segment != SEGMENT_NONE &&
-        bytes <= POOL_SEGMENT_SIZE - lane->head) {
-      /* Another thread was faster. */
-      segment_untake (segments, fresh);
-      continue;
-    }
-    if (lane->segment != SEGMENT_NONE)
-      segment_seal (segments, lane->segment, lane->head);
-    lane->segment = fresh;
-    lane->head = 0;
-    segment_installed (segments);
+    install_locked (lanes, lane, fresh, bytes);
   }
   lock_release (&lane->lock);
   return 0;

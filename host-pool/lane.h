@@ -39,6 +39,12 @@ extern void lanes_destroy (struct lanes *lanes);
 extern int lane_reserve (struct lanes *lanes, enum segment_user user,
                          uint32_t bytes, struct place *ret);
 
+/* The same in two steps, for writers.  Sees to it that a lane has that much room,
+ * with system calls; no lock may be held.  Then takes it, without any: false if
+ * others were faster. */
+extern int lane_prepare (struct lanes *lanes, uint32_t bytes);
+extern bool lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret);
+
 /* Seals all open segments and gives their unused ends back to the host. */
 extern void lanes_seal (struct lanes *lanes);
 

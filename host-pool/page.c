@@ -404,26 +404,23 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
   return -EIO; /* lost */
 }
 
-/* An entry that the page has let go of may be another's by now.  Ends: a page
- * that keeps changing is somebody's progress, and one that looks the same after
- * three failures is damaged. */
-int
-page_decode_now (struct volume *volume, uint32_t page, uint64_t word,
-                 void *data)
+void
+page_look_run (struct volume *volume, uint32_t page, unsigned n,
+               uint64_t *words, uint64_t *places)
 {
-  unsigned failures = 0;
-  int err;
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+  table_get_run_locked (volume, page, n, words);
+  /* Now, because a page may let go of its entry, and the entry be another's. */
+  for (unsigned i = 0; i < n; ++i)
+    if (word_is_shared (words[i]))
+      places[i] = share_place (volume->pool, words[i]);
+}
 
-  while ((err = page_decode (volume, page, word, data)) != 0 &&
-         word_is_shared (word)) {
-    const uint64_t before = word;
-
-    {
-      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-      word = table_get_locked (volume, page);
-    }
-    if (word == before && ++failures == 3)
-      break;
-  }
-  return err;
+int
+page_decode_at (struct volume *volume, uint32_t page, uint64_t word,
+                uint64_t place, void *data)
+{
+  return word_is_shared (word)
+             ? share_decode_place (volume->pool, word, place, data)
+             : page_decode (volume, page, word, data);
 }

@@ -12,7 +12,6 @@
 
 #include "cleanup.h"
 #include "internal.h"
-#include "sharing.h"
 #include "table.h"
 #include "word.h"
 
@@ -29,11 +28,8 @@ fetch (struct volume *volume, struct worker *worker, uint32_t page,
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
     page_expect_locked (volume, page, expected);
   }
-  /* The place was looked up together with the word: it is still right. */
-  err = word_is_shared (expected->word)
-            ? share_decode_place (pool, expected->word, expected->place,
-                                  worker->page)
-            : page_decode (volume, page, expected->word, worker->page);
+  err = page_decode_at (volume, page, expected->word, expected->place,
+                        worker->page);
   worker_leave (worker);
   return err;
 }

@@ -314,6 +314,8 @@ struct volume_stats {
   uint64_t lost_pages;    /* pages whose data is gone */
   uint64_t shared_pages;  /* pages that share a blob with others */
   uint64_t shared_bytes;  /* what these would take without */
+  uint64_t shared_part;   /* … and take: each pays its part of what it shares,
+                           * on the average of the pool */
   uint64_t blob_bytes;    /* what its own blobs take in the arena */
   uint64_t data_bytes;    /* compressed bytes alone */
   uint64_t table_bytes;   /* what its page table takes */

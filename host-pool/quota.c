@@ -126,7 +126,7 @@ refill_locked (struct volume *volume)
 }
 
 /* Adds to what the volume and the pool hold; bytes may "wrap" below zero.  The
- * order matters to spoken_for. */
+ * order matters to taken_with. */
 static void
 count_locked (struct volume *volume, uint64_t bytes)
 {
@@ -305,12 +305,14 @@ reserve_missing (struct pool *pool)
 
 /* All that is reserved is there: the volume's reserve is granted. */
 static void
-grant (struct volume *volume)
+grant (struct volume *volume, uint64_t reserve)
 {
   struct limits *limits = &volume->limits;
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&limits->lock);
-  atomic_store (&limits->granted, load (&limits->reserve));
+  if (load (&limits->reserve) != reserve)
+    return; /* it is another now, and that may miss something */
+  atomic_store (&limits->granted, reserve);
   refill_locked (volume);
 }
 
@@ -327,8 +329,10 @@ reserve_admit (struct volume *volume, uint32_t page, uint64_t word)
   uint64_t old, charged, limit;
   const uint64_t bytes = wanted (volume, page, word, &old, &charged);
 
+  const uint64_t reserve = load (&volume->limits.reserve);
+
   if (!is_granted (volume) && reserve_missing (pool) == 0)
-    grant (volume);
+    grant (volume, reserve);
   const uint64_t promised = load (&volume->limits.promised);
   const uint64_t unfilled = load (&volume->limits.unfilled);
 
@@ -387,7 +391,7 @@ grant_all_locked (struct pool *pool)
     return;
   for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
     if (pool->volume[i] && !is_granted (pool->volume[i]))
-      grant (pool->volume[i]);
+      grant (pool->volume[i], load (&pool->volume[i]->limits.reserve));
 }
 
 int

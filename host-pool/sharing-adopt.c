@@ -104,6 +104,8 @@ drop_unnamed (struct volume *blobs, uint32_t at, uint64_t word, void *opaque)
   uint64_t old;
 
   (void) opaque;
+  if (pool->arena.look_only)
+    return;
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (sharing_stripe (pool, at));
     if (sharing_entry_locked (pool, at).count)

@@ -140,10 +140,8 @@ may_be_shared (struct volume *volume, struct worker *worker, uint32_t page)
 }
 
 static void
-sweep_leaf (struct volume *volume, uint32_t first)
+sweep_leaf (struct volume *volume, struct worker *worker, uint32_t first)
 {
-  struct workers *workers = &volume->pool->workers;
-  struct worker *worker = worker_get (workers);
   struct tally tally = { 0 };
 
   for (unsigned i = 0; i < VMSWAP_LEAF_WORDS; ++i)
@@ -152,11 +150,10 @@ sweep_leaf (struct volume *volume, uint32_t first)
   /* These look-ups say nothing about what guests write. */
   tally.share_lookups = tally.share_hits = 0;
   tally_apply (volume, &tally, worker->shard);
-  worker_put (workers, worker);
 }
 
-bool
-sharing_sweep (struct pool *pool)
+static bool
+sweep (struct pool *pool, struct worker *worker)
 {
   struct sharing *sharing = &pool->sharing;
 
@@ -170,7 +167,7 @@ sharing_sweep (struct pool *pool)
       page = table_skip_holes (volume, page, end);
     if (page < end) {
       page -= page % VMSWAP_LEAF_WORDS;
-      sweep_leaf (volume, page);
+      sweep_leaf (volume, worker, page);
       sharing->sweep_page = page + VMSWAP_LEAF_WORDS;
       return true;
     }
@@ -179,4 +176,15 @@ sharing_sweep (struct pool *pool)
   }
   sharing->sweeping = false;
   return false;
+}
+
+bool
+sharing_sweep (struct pool *pool)
+{
+  /* Before the lock: those who hold workers may wait for it. */
+  struct worker *worker = worker_get (&pool->workers);
+  const bool more = sweep (pool, worker);
+
+  worker_put (&pool->workers, worker);
+  return more;
 }

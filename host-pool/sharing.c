@@ -209,34 +209,27 @@ first_candidate (struct sharing *sharing)
   return 0;
 }
 
+/* -EAGAIN: there are no frames for its leaves. */
 static int
 entry_alloc (struct pool *pool, struct entry content, uint32_t *ret)
 {
   struct sharing *sharing = &pool->sharing;
   uint32_t at = first_candidate (sharing);
+  int err = -ENOENT;
 
-  for (unsigned tries = 0; tries < 3; ++tries) {
-    int err = -ENOENT;
-
-    while (err == -ENOENT) {
-      if (at >= UINT32_MAX - VMSWAP_LEAF_WORDS)
-        return -ENOSPC;
-      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (sharing_stripe (pool, at));
-      if (find_free_locked (pool, &at))
-        err = take_entry_locked (pool, at, content);
-    }
-    if (err == 0) {
-      atomic_store (&sharing->cursor, at + 1);
-      atomic_fetch_add (&sharing->entries, 1);
-      *ret = at;
-      return 0;
-    }
-    /* Frames for its leaves. */
-    err = frames_prepare (&pool->frames);
-    if (err)
-      return err;
+  while (err == -ENOENT) {
+    if (at >= UINT32_MAX - VMSWAP_LEAF_WORDS)
+      return -ENOSPC;
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (sharing_stripe (pool, at));
+    if (find_free_locked (pool, &at))
+      err = take_entry_locked (pool, at, content);
   }
-  return -ENOSPC;
+  if (err)
+    return err;
+  atomic_store (&sharing->cursor, at + 1);
+  atomic_fetch_add (&sharing->entries, 1);
+  *ret = at;
+  return 0;
 }
 
 static void
@@ -327,6 +320,7 @@ struct seeker {
   struct worker *worker; /* in an epoch */
   struct tally *tally;
   uint32_t page;
+  uint16_t scope; /* of the volume, when it began to look */
   const void *data;
   uint64_t print;
 };
@@ -353,7 +347,7 @@ take_count (const struct seeker *seeker, uint32_t at, uint64_t place)
   struct entry entry = sharing_entry_locked (pool, at);
 
   if (entry.count == 0 || entry.count == UINT32_MAX ||
-      entry.scope != sharing_scope (seeker->volume) ||
+      entry.scope != seeker->scope ||
       table_get_locked (&pool->sharing.blobs, at) != place)
     return false;
   entry.count++;
@@ -375,8 +369,9 @@ join (const struct seeker *seeker, uint32_t entry)
   return word;
 }
 
-/* Copies a blob to the end of the log, as that of the entry. */
-static int
+/* Copies a blob to the end of the log, as that of the entry.  False: there is
+ * no room in an open segment. */
+static bool
 copy_blob (struct pool *pool, uint32_t entry, uint64_t word, uint64_t *ret)
 {
   const struct place from = word_place (word);
@@ -385,12 +380,9 @@ copy_blob (struct pool *pool, uint32_t entry, uint64_t word, uint64_t *ret)
   struct blob blob = blob_unpack (old);
   struct place to;
   uint8_t *new;
-  int err;
 
-  err =
-      lane_reserve (&pool->lanes, SEGMENT_FOR_WRITER, blob_size (length), &to);
-  if (err)
-    return err;
+  if (!lane_try (&pool->lanes, blob_size (length), &to))
+    return false;
   blob.volume = VMSWAP_SHARING_VOLUME;
   blob.page = entry;
   new = arena_segment (&pool->arena, to.segment) + to.offset;
@@ -398,7 +390,7 @@ copy_blob (struct pool *pool, uint32_t entry, uint64_t word, uint64_t *ret)
   memcpy (new + VMSWAP_BLOB_HEADER_SIZE, old + VMSWAP_BLOB_HEADER_SIZE, length);
   CRASH_POINT ("shared blob copied");
   *ret = word_moved (word, to);
-  return 0;
+  return true;
 }
 
 /* The other page names the entry, too, if it has not changed since. */
@@ -433,7 +425,7 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
   const uint32_t size = blob_size (word_length (word));
   const struct entry entry = {
     .count = 2,
-    .scope = sharing_scope (seeker->volume),
+    .scope = seeker->scope,
     .units = size / VMSWAP_BLOB_ALIGN,
   };
   uint64_t shared, place;
@@ -441,12 +433,15 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
 
   /* The other's reserve would miss what its page takes now, and there may be
    * no room to keep for it. */
-  if (atomic_load (&pool->tight) && atomic_load (&pool->reserved))
-    return 0;
+  if (atomic_load (&pool->reserved)) {
+    pool_weigh (pool);
+    if (atomic_load (&pool->tight))
+      return 0;
+  }
   if (entry_alloc (pool, entry, &at) != 0)
     return 0;
   shared = word_shared (at, seeker->print);
-  if (copy_blob (pool, at, word, &place) != 0) {
+  if (!copy_blob (pool, at, word, &place)) {
     entry_put (pool, at);
     entry_put (pool, at);
     return 0;
@@ -473,8 +468,9 @@ share_with_page (const struct seeker *seeker, struct target target)
       __atomic_load_n (&pool->volume[target.volume], __ATOMIC_ACQUIRE);
   uint64_t word;
 
-  if (!other || sharing_scope (other) != sharing_scope (seeker->volume) ||
-      target.page >= other->size / POOL_PAGE_SIZE ||
+  if (!other || sharing_scope (other) != seeker->scope ||
+      target.page >=
+          __atomic_load_n (&other->size, __ATOMIC_RELAXED) / POOL_PAGE_SIZE ||
       (other == seeker->volume && target.page == seeker->page))
     return 0;
   {
@@ -488,6 +484,16 @@ share_with_page (const struct seeker *seeker, struct target target)
              : 0;
 }
 
+/* What a new entry may need: an epoch is no place for system calls, because no
+ * memory comes free as long as it lasts. */
+static int
+prepare_promotion (struct pool *pool)
+{
+  const int err = frames_prepare (&pool->frames);
+
+  return err ? err : lane_prepare (&pool->lanes, blob_size (POOL_PAGE_SIZE));
+}
+
 uint64_t
 share_find (struct volume *volume, struct worker *worker, struct tally *tally,
             uint32_t page, const void *data, uint64_t print)
@@ -498,6 +504,7 @@ share_find (struct volume *volume, struct worker *worker, struct tally *tally,
     .worker = worker,
     .tally = tally,
     .page = page,
+    .scope = sharing_scope (volume),
     .data = data,
     .print = print,
   };
@@ -506,6 +513,8 @@ share_find (struct volume *volume, struct worker *worker, struct tally *tally,
 
   tally->share_lookups++;
   if (!share_known (volume, print, &target))
+    return 0;
+  if (!target.shared && prepare_promotion (pool) != 0)
     return 0;
   worker_enter (&pool->workers, worker);
   word = target.shared ? join (&seeker, target.page)

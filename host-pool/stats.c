@@ -30,6 +30,9 @@ tally_add (struct volume *volume, const struct tally *tally, unsigned shard)
   if (tally->blob_bytes)
     atomic_fetch_add_explicit (&blobs->bytes, tally->blob_bytes,
                                memory_order_relaxed);
+  if (tally->shared_bytes)
+    atomic_fetch_add_explicit (&blobs->shared, tally->shared_bytes,
+                               memory_order_relaxed);
 }
 
 void
@@ -157,6 +160,24 @@ pool_unfilled (const struct pool *pool)
   return atomic_load_explicit (&pool->unfilled, memory_order_relaxed);
 }
 
+/* What the shared pages of a volume take: of all shared blobs the part that they
+ * are of all shared pages, by size. */
+static uint64_t
+part_of_shared (struct pool *pool, uint64_t shared_bytes)
+{
+  struct tally blobs = { 0 };
+  uint64_t sum = 0;
+
+  if (shared_bytes == 0)
+    return 0;
+  add_volume (&blobs, &pool->sharing.blobs);
+  for (unsigned i = 0; i < NR_SHARDS; ++i)
+    sum += atomic_load_explicit (&pool->blob_shard[i].shared,
+                                 memory_order_relaxed);
+  return sum ? (double) shared_bytes / (double) sum * (double) blobs.blob_bytes
+             : 0;
+}
+
 void
 volume_get_stats (struct volume *volume, struct volume_stats *ret)
 {
@@ -172,6 +193,7 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
     .lost_pages = sum.lost_pages,
     .shared_pages = sum.shared_pages,
     .shared_bytes = sum.shared_bytes,
+    .shared_part = part_of_shared (volume->pool, sum.shared_bytes),
     .blob_bytes = sum.blob_bytes,
     .data_bytes = sum.data_bytes,
     .table_bytes = (uint64_t) atomic_load (&volume->frames) * POOL_PAGE_SIZE,

@@ -26,17 +26,15 @@ static uint64_t
 verify_run (struct volume *volume, struct worker *worker, uint32_t page,
             unsigned n)
 {
-  uint64_t words[RUN];
+  uint64_t words[RUN], places[RUN] = { 0 };
   uint64_t damaged = 0;
 
   worker_enter (&volume->pool->workers, worker);
-  {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-    table_get_run_locked (volume, page, n, words);
-  }
+  page_look_run (volume, page, n, words, places);
   for (unsigned i = 0; i < n; ++i)
     if (words[i] != VMSWAP_WORD_EMPTY && words[i] != VMSWAP_WORD_LOST &&
-        page_decode_now (volume, page + i, words[i], worker->page) != 0)
+        page_decode_at (volume, page + i, words[i], places[i], worker->page) !=
+            0)
       damaged |= UINT64_C (1) << i;
   worker_leave (worker);
   return damaged;

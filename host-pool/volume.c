@@ -176,14 +176,15 @@ volume_delete (struct volume *volume)
   /* The cleaner looks up owners of dead blobs, too. */
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->volumes_lock);
+  /* Writers of its group may look at it, because the index named a page of it:
+   * from here on, none finds it. */
+  __atomic_store_n (&pool->volume[volume->id], NULL, __ATOMIC_SEQ_CST);
+  workers_wait_for_readers (&pool->workers);
   table_destroy (volume);
   CRASH_POINT ("volume emptied");
   __atomic_store_n (&volume->image->state, VMSWAP_VOLUME_FREE,
                     __ATOMIC_RELEASE);
   tally_depart (pool, volume);
-  __atomic_store_n (&pool->volume[volume->id], NULL, __ATOMIC_SEQ_CST);
-  /* Writers of other volumes may look at it: the index named a page of it. */
-  workers_wait_for_readers (&pool->workers);
   volume_free (volume);
   /* What was reserved for it is there for others. */
   pool_weigh (pool);
@@ -246,6 +247,6 @@ volume_resize (struct volume *volume, uint64_t size)
     /* It may have been larger once, before it was lost. */
     loss_grow (volume, size / POOL_PAGE_SIZE);
   __atomic_store_n (&volume->image->size, size, __ATOMIC_RELEASE);
-  volume->size = size;
+  __atomic_store_n (&volume->size, size, __ATOMIC_RELAXED);
   return 0;
 }

@@ -39,17 +39,18 @@ describe_volume (struct volume *volume, bool has_header,
 {
   struct volume_stats stats;
   struct human size, swapped, ram;
-  uint64_t pages;
+  uint64_t pages, held;
 
   volume_get_stats (volume, &stats);
   pages = stats.stored_pages;
+  held = stats.blob_bytes + stats.shared_part + stats.table_bytes;
   human_size (&size, stats.size);
   if (volume_is_lost (volume))
     snprintf (ret->text, sizeof ret->text,
               "vmswap %s %s: what it held is lost, but for %s in %s of RAM",
               volume_name (volume), size.text,
               human_size (&swapped, pages * POOL_PAGE_SIZE),
-              human_size (&ram, stats.blob_bytes + stats.table_bytes));
+              human_size (&ram, held));
   else if (pages <= has_header)
     snprintf (ret->text, sizeof ret->text, "vmswap %s %s: empty",
               volume_name (volume), size.text);
@@ -57,7 +58,7 @@ describe_volume (struct volume *volume, bool has_header,
     snprintf (ret->text, sizeof ret->text,
               "vmswap %s %s: %s swapped in %s of RAM", volume_name (volume),
               size.text, human_size (&swapped, pages * POOL_PAGE_SIZE),
-              human_size (&ram, stats.blob_bytes + stats.table_bytes));
+              human_size (&ram, held));
   add_limits (&stats, ret);
   return ret->text;
 }

@@ -106,15 +106,17 @@ find_guest (const char *name)
   return guest;
 }
 
-/* There are never more groups than guests. */
+/* An image may bring groups of its own.  With too many, the export shares with
+ * itself alone, and not with a group that it has left. */
 static void
 enter_group (struct volume *volume)
 {
   const struct guest *guest = find_guest (volume_name (volume));
+  const char *group =
+      guest != NULL && guest->group != NULL ? guest->group : settings->group;
 
-  volume_set_group (volume, guest != NULL && guest->group != NULL
-                                ? guest->group
-                                : settings->group);
+  if (volume_set_group (volume, group) != 0)
+    volume_set_group (volume, NULL);
 }
 
 /* At the end of the list, so that listings keep the user's order. */

@@ -367,6 +367,17 @@ refuse_method (struct evhttp_request *request, const struct path *path,
                   "of control=");
 }
 
+/* Does a browser send it, for a page?  Somebody may have forwarded the socket
+ * to a port of theirs. */
+static bool
+is_from_a_page (struct evhttp_request *request)
+{
+  struct evkeyvalq *headers = evhttp_request_get_input_headers (request);
+
+  return evhttp_find_header (headers, "Origin") != NULL ||
+         evhttp_find_header (headers, "Sec-Fetch-Site") != NULL;
+}
+
 void
 route_answer (struct route *route, bool writable,
               struct evhttp_request *request)
@@ -381,6 +392,10 @@ route_answer (struct route *route, bool writable,
   else if (path->answer != NULL &&
            (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD))
     send_answer (route, path, request);
+  else if (method == EVHTTP_REQ_POST && is_from_a_page (request))
+    route_refuse (request, 403,
+                  "orders are not taken from web pages: use "
+                  "vmswapctl");
   else if (path->post != NULL && method == EVHTTP_REQ_POST && writable)
     send_operation (request, path->post);
   else

@@ -159,6 +159,12 @@ done
 code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
     --unix-socket "$control" 'http://localhost/limit?guest=web1&quota=1M&reserve=0')
 [ "$code" = 200 ] || fail "limit: $code"
+# No page of a browser gives orders, if somebody forwards the socket.
+for header in 'Origin: http://evil.example' 'Sec-Fetch-Site: cross-site'; do
+    code=$(curl -sS -X POST -H "$header" -o "$dir/out" -w '%{http_code}' \
+        --unix-socket "$control" 'http://localhost/limit?guest=web1&quota=2M')
+    [ "$code" = 403 ] || fail "$header: $code"
+done
 code=$(curl -sS -o "$dir/out" -w '%{http_code}' \
     --unix-socket "$control" 'http://localhost/grow?guest=web1&size=1G')
 [ "$code" = 405 ] || fail "GET /grow: $code"
