@@ -158,7 +158,7 @@ function modelTake(now, latency, at) {
   model.seconds = before ? (now.clock_ns - before.clock_ns) / 1e9 : null;
   if (!(model.seconds > 0)) model.seconds = null;
   model.times.push(at);
-  while (model.times[0] < at - SPAN - 15) model.times.shift();
+  while (model.times[1] < at - SPAN) model.times.shift(); // one is before the span
   model.now = now;
   model.latency = latency;
   model.pool = model.pool || makeTrack(names);

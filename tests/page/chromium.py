@@ -8,6 +8,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -128,12 +129,16 @@ class Browser:
     def close(self):
         os.close(self.to)
         os.close(self.since)
+        self.process.terminate()
         try:
-            self.process.terminate()
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, 9)
-            self.process.wait()
+            pass
+        try: # Its children, which would go on writing for a moment.
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(10)
 
 
 class Page:

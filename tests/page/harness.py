@@ -7,6 +7,7 @@ It exits with 0 (passed), 77 (skipped: it says why) or something else."""
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -40,9 +41,16 @@ def poll(seconds, what, function):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that outgoing connections take, so that it stays free while a
+    server is started anew."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Server:
@@ -165,7 +173,8 @@ class Test:
             browser.close()
         if self.server.process is not None:
             self.server.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        poll(10, "an end of " + self.folder, lambda: shutil.rmtree(
+            self.folder, ignore_errors=True) or not os.path.exists(self.folder))
 
 
 def run(function):
