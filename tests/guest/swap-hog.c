@@ -11,6 +11,7 @@
  *   fill MIB          map MIB and write every page
  *   check             check every page
  *   verify            the same, and rewrite one run of pages in eight
+ *   rewrite           the same, and rewrite all of them
  *   churn on|off      check and rewrite random pages in a thread, meanwhile
  *   keep MIB          give back all but the first MIB
  *   grow MIB          add pages one MiB at a time until the kernel logs an
@@ -207,9 +208,9 @@ cmd_fill (uint64_t mib)
 }
 
 /* Even runs upwards, then odd ones: neither the order of writing nor one that
- * readahead always guesses. */
+ * readahead always guesses.  Rewrites so many runs in eight. */
 static int
-cmd_verify (bool rewrite)
+cmd_verify (unsigned rewrite)
 {
   for (unsigned parity = 0; parity < 2; ++parity)
     for (uint64_t i = 0; i < npages; ++i) {
@@ -217,7 +218,7 @@ cmd_verify (bool rewrite)
 
       if (run % 2 != parity)
         continue;
-      page_visit (i, rewrite && run % 8 == 3);
+      page_visit (i, (run + 5) % 8 < rewrite);
     }
   return 0;
 }
@@ -355,9 +356,11 @@ run_command (const char *verb, const char *arg)
   if (strcmp (verb, "keep") == 0)
     return cmd_keep (mib);
   if (strcmp (verb, "check") == 0)
-    return cmd_verify (false);
+    return cmd_verify (0);
   if (strcmp (verb, "verify") == 0)
-    return cmd_verify (true);
+    return cmd_verify (1);
+  if (strcmp (verb, "rewrite") == 0)
+    return cmd_verify (8);
   if (strcmp (verb, "churn") == 0)
     return cmd_churn (strcmp (arg, "on") == 0);
   if (strcmp (verb, "pageout") == 0)
