@@ -243,7 +243,8 @@ bounds_json (void)
 }
 
 int
-render_latency (const struct figures *figures, struct evbuffer *out)
+render_latency (const struct figures *figures,
+                const struct render_server *server, struct evbuffer *out)
 {
   json_t *guests = json_array ();
 

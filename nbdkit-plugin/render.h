@@ -25,18 +25,16 @@ struct render_server {
   const struct trend *trend; /* of the compression, up to now */
 };
 
-extern int render_json (const struct figures *figures,
-                        const struct render_server *server,
-                        struct evbuffer *out);
+typedef int render_fn (const struct figures *figures,
+                       const struct render_server *server,
+                       struct evbuffer *out);
 
-/* The histograms of request times, each bucket. */
-extern int render_latency (const struct figures *figures, struct evbuffer *out);
+extern render_fn render_json, render_metrics;
+
+/* The histograms of request times, each bucket; of the figures alone. */
+extern render_fn render_latency;
 
 /* The table itself: names, kinds, units, meanings. */
 extern int render_table (struct evbuffer *out);
-
-extern int render_metrics (const struct figures *figures,
-                           const struct render_server *server,
-                           struct evbuffer *out);
 
 #endif /* VMSWAP_RENDER_H */

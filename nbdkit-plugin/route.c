@@ -92,19 +92,28 @@ route_refuse (struct evhttp_request *request, int code, const char *format, ...)
   va_end (args);
 }
 
+/* Takes the figures, and renders them. */
 static int
-answer_json (const struct route *route, struct evhttp_request *request,
-             struct evbuffer *body)
+answer_rendered (const struct route *route, struct evhttp_request *request,
+                 struct evbuffer *body, const char *type, render_fn *render)
 {
   struct figures figures;
   int r = figures_take (route->pool, &figures);
 
   if (r < 0)
     return r;
-  set_type (request, "application/json");
-  r = render_json (&figures, route->server, body);
+  set_type (request, type);
+  r = render (&figures, route->server, body);
   figures_free (&figures);
   return r;
+}
+
+static int
+answer_json (const struct route *route, struct evhttp_request *request,
+             struct evbuffer *body)
+{
+  return answer_rendered (route, request, body, "application/json",
+                          render_json);
 }
 
 static int
@@ -119,30 +128,17 @@ static int
 answer_latency (const struct route *route, struct evhttp_request *request,
                 struct evbuffer *body)
 {
-  struct figures figures;
-  int r = figures_take (route->pool, &figures);
-
-  if (r < 0)
-    return r;
-  set_type (request, "application/json");
-  r = render_latency (&figures, body);
-  figures_free (&figures);
-  return r;
+  return answer_rendered (route, request, body, "application/json",
+                          render_latency);
 }
 
 static int
 answer_metrics (const struct route *route, struct evhttp_request *request,
                 struct evbuffer *body)
 {
-  struct figures figures;
-  int r = figures_take (route->pool, &figures);
-
-  if (r < 0)
-    return r;
-  set_type (request, "text/plain; version=0.0.4; charset=utf-8");
-  r = render_metrics (&figures, route->server, body);
-  figures_free (&figures);
-  return r;
+  return answer_rendered (route, request, body,
+                          "text/plain; version=0.0.4; charset=utf-8",
+                          render_metrics);
 }
 
 static void
