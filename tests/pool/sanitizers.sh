@@ -140,6 +140,10 @@ for kind in $kinds; do
   run "$kind" ./model --ops ${n}0000 --full --size 16M
   run "$kind" ./model --ops ${n}0000 --no-steward --codec none --size 4M
   run "$kind" ./model --limits --ops ${n}0000 --size 16M
+  run "$kind" ./model --ops ${n}0000 --same 300 --sharing always --groups 1 \
+    --size 8M
+  run "$kind" ./model --ops ${n}0000 --limits --same 300 --sharing always \
+    --groups 2 --volumes 3 --full --size 16M --pool 20M
   run "$kind" ./model --hot --ops ${n}0000
   run "$kind" ./model --hot --ops ${n}0000 --full --size 64M --pool 16M
   run "$kind" ./limits
