@@ -257,11 +257,14 @@ static int
 inspect_sharing_table (struct adoption *adoption)
 {
   const struct vmswap_image_volume *image = adoption->pool->sharing.blobs.image;
+  const struct vmswap_image_volume none = { 0 };
   int err;
 
-  if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING)
-    return 0;
   adoption->image = image;
+  if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING)
+    return memcmp (image, &none, sizeof none) == 0
+               ? 0
+               : damaged (adoption, "the image is older than that");
   if (image->state != VMSWAP_VOLUME_LIVE || image->size != VOLUME_MAX_SIZE)
     return damaged (adoption, "its header makes no sense");
   err = walk_volume (adoption);
