@@ -216,6 +216,29 @@ walk_volume (struct adoption *adoption)
   return err;
 }
 
+/* The first walk, of the pages of what adoption->image is. */
+static int
+inspect_pages (struct adoption *adoption)
+{
+  const int err = walk_volume (adoption);
+
+  adoption->blob_bytes += adoption->tally.blob_bytes;
+  return err;
+}
+
+/* The second; they are the volume's from now on. */
+static int
+take_over_pages (struct adoption *adoption, struct volume *volume)
+{
+  int err;
+
+  adoption->volume = volume;
+  err = walk_volume (adoption);
+  atomic_store (&volume->frames, adoption->frames);
+  tally_apply (volume, &adoption->tally, 0);
+  return err;
+}
+
 /* Does an entry before this one have its name? */
 static bool
 name_is_taken (const struct adoption *adoption)
@@ -234,7 +257,6 @@ static int
 inspect (struct adoption *adoption)
 {
   const struct vmswap_image_volume *image = adoption->image;
-  int err;
 
   if (image->state == VMSWAP_VOLUME_FREE)
     return 0;
@@ -246,19 +268,15 @@ inspect (struct adoption *adoption)
     return damaged (adoption, "its name or size makes no sense");
   if (name_is_taken (adoption))
     return damaged (adoption, "another one has its name");
-  err = walk_volume (adoption);
-  adoption->blob_bytes += adoption->tally.blob_bytes;
-  return err;
+  return inspect_pages (adoption);
 }
 
-/* The second walk, of one entry that the first found good. */
 /* The first walk, of the sharing table. */
 static int
 inspect_sharing_table (struct adoption *adoption)
 {
   const struct vmswap_image_volume *image = adoption->pool->sharing.blobs.image;
   const struct vmswap_image_volume none = { 0 };
-  int err;
 
   adoption->image = image;
   if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING)
@@ -267,45 +285,35 @@ inspect_sharing_table (struct adoption *adoption)
                : damaged (adoption, "the image is older than that");
   if (image->state != VMSWAP_VOLUME_LIVE || image->size != VOLUME_MAX_SIZE)
     return damaged (adoption, "its header makes no sense");
-  err = walk_volume (adoption);
-  adoption->blob_bytes += adoption->tally.blob_bytes;
-  return err;
+  return inspect_pages (adoption);
 }
 
 /* The second walk, of the sharing table. */
 static int
 take_over_sharing_table (struct adoption *adoption)
 {
-  struct volume *blobs = &adoption->pool->sharing.blobs;
-  int err;
-
   if (adoption->pool->arena.super.version < VMSWAP_IMAGE_SHARING) {
     sharing_init_image (adoption->pool);
     return 0;
   }
-  adoption->image = blobs->image;
-  adoption->volume = blobs;
-  err = walk_volume (adoption);
-  atomic_store (&blobs->frames, adoption->frames);
-  tally_apply (blobs, &adoption->tally, 0);
-  return err;
+  adoption->image = adoption->pool->sharing.blobs.image;
+  return take_over_pages (adoption, &adoption->pool->sharing.blobs);
 }
 
+/* The second walk, of one entry that the first found good. */
 static int
 take_over (struct adoption *adoption, unsigned id)
 {
+  struct volume *volume;
   int err;
 
   if (adoption->image->state != VMSWAP_VOLUME_LIVE)
     return 0;
-  err = volume_attach (adoption->pool, id, &adoption->volume);
+  err = volume_attach (adoption->pool, id, &volume);
   if (err)
     return err;
-  loss_adopt (adoption->volume);
-  err = walk_volume (adoption);
-  atomic_store (&adoption->volume->frames, adoption->frames);
-  tally_apply (adoption->volume, &adoption->tally, 0);
-  return err;
+  loss_adopt (volume);
+  return take_over_pages (adoption, volume);
 }
 
 /* May this pool go on under this limit?  It must, under the limit that it had,

@@ -84,7 +84,7 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
       blob.length != word_length (word))
     return broken (check, "%s page %u: the blob at %u+%u is not its own",
                    volume_name (volume), page, at.segment, at.offset);
-  if (check->verify && page_decode (volume, page, word, data) != 0)
+  if (check->verify && page_decode (volume, page, word, 0, data) != 0)
     return broken (check, "%s page %u: content fails its fingerprint",
                    volume_name (volume), page);
 
@@ -131,7 +131,9 @@ check_shared (struct check *check, struct volume *volume, uint32_t page,
     return broken (check, "%s page %u: entry %u has %u counts, more words",
                    volume_name (volume), page, at, entry.count);
   ++*named;
-  if (check->verify && share_check_locked (pool, word, data) != 0)
+  if (check->verify &&
+      share_decode (pool, word, table_get_locked (&pool->sharing.blobs, at),
+                    data) != 0)
     return broken (check, "%s page %u: content fails its fingerprint",
                    volume_name (volume), page);
   check->sum.shared_pages++;

@@ -169,20 +169,16 @@ extern int page_write (struct volume *volume, struct worker *worker,
                        struct tally *tally, uint32_t page, const void *data,
                        const struct expected *if_still);
 
-/* Decodes what the word names.  The caller is in an epoch that began before
- * it looked the word up.  -EIO: the content failed its check; or, if the word
- * is shared, the page has changed since. */
-extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
-                        void *data);
-
 /* Looks up n pages of one leaf: their words, and for shared ones those of their
- * entries, at one moment.  In an epoch, as above. */
+ * entries, at one moment. */
 extern void page_look_run (struct volume *volume, uint32_t page, unsigned n,
                            uint64_t *words, uint64_t *places);
 
-/* Decodes what was looked up so. */
-extern int page_decode_at (struct volume *volume, uint32_t page, uint64_t word,
-                           uint64_t place, void *data);
+/* Decodes what the word names; place: that of its entry, if it is shared.  The
+ * caller is in an epoch that began before it looked them up.  -EIO: the content
+ * failed its check. */
+extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
+                        uint64_t place, void *data);
 
 /* The page may share what another holds already: looks for that.  Uses
  * worker->page. */

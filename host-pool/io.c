@@ -66,7 +66,7 @@ read_run (struct volume *volume, struct worker *worker, struct tally *tally,
   worker_enter (&volume->pool->workers, worker);
   page_look_run (volume, page, n, words, places);
   for (unsigned i = 0; i < n && !err; ++i, to += POOL_PAGE_SIZE)
-    err = page_decode_at (volume, page + i, words[i], places[i], to);
+    err = page_decode (volume, page + i, words[i], places[i], to);
   worker_leave (worker);
   tally->pages_read += n;
   tally->bad_pages += err != 0;

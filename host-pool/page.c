@@ -377,7 +377,8 @@ blob_decode (const struct volume *owner, uint32_t page, uint64_t word,
 }
 
 int
-page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
+page_decode (struct volume *volume, uint32_t page, uint64_t word,
+             uint64_t place, void *data)
 {
   if (!word_is_sound (word))
     return -EIO;
@@ -397,7 +398,7 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word, void *data)
   case VMSWAP_WORD_BLOB:
     return blob_decode (volume, page, word, data, NULL);
   case VMSWAP_WORD_SHARED:
-    return share_decode (volume->pool, word, data);
+    return share_decode (volume->pool, word, place, data);
   case VMSWAP_WORD_LOST:
     break;
   }
@@ -414,13 +415,4 @@ page_look_run (struct volume *volume, uint32_t page, unsigned n,
   for (unsigned i = 0; i < n; ++i)
     if (word_is_shared (words[i]))
       places[i] = share_place (volume->pool, words[i]);
-}
-
-int
-page_decode_at (struct volume *volume, uint32_t page, uint64_t word,
-                uint64_t place, void *data)
-{
-  return word_is_shared (word)
-             ? share_decode_place (volume->pool, word, place, data)
-             : page_decode (volume, page, word, data);
 }

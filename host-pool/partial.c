@@ -28,8 +28,8 @@ fetch (struct volume *volume, struct worker *worker, uint32_t page,
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
     page_expect_locked (volume, page, expected);
   }
-  err = page_decode_at (volume, page, expected->word, expected->place,
-                        worker->page);
+  err =
+      page_decode (volume, page, expected->word, expected->place, worker->page);
   worker_leave (worker);
   return err;
 }

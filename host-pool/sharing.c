@@ -285,14 +285,7 @@ share_place (struct pool *pool, uint64_t word)
 }
 
 int
-share_decode (struct pool *pool, uint64_t word, void *data)
-{
-  return share_decode_place (pool, word, share_place (pool, word), data);
-}
-
-int
-share_decode_place (struct pool *pool, uint64_t word, uint64_t place,
-                    void *data)
+share_decode (struct pool *pool, uint64_t word, uint64_t place, void *data)
 {
   uint64_t print;
   int err;
@@ -302,14 +295,6 @@ share_decode_place (struct pool *pool, uint64_t word, uint64_t place,
   err = blob_decode (&pool->sharing.blobs, word_entry (word), place, data,
                      &print);
   return err || word_shared_matches (word, print) ? err : -EIO;
-}
-
-int
-share_check_locked (struct pool *pool, uint64_t word, void *data)
-{
-  return share_decode_place (
-      pool, word, table_get_locked (&pool->sharing.blobs, word_entry (word)),
-      data);
 }
 
 /* --- Finding the same page. */

@@ -65,14 +65,11 @@ extern void share_note (struct volume *volume, struct target target,
  * stripe lock of a page may be held. */
 extern void share_put (struct pool *pool, struct tally *tally, uint64_t word);
 
-/* Decodes what a shared word names.  The caller is in an epoch that began
- * before it looked the word up.  -EIO: failed its check, or the page has
- * changed since. */
-extern int share_decode (struct pool *pool, uint64_t word, void *data);
-
-/* The same for a caller that has looked up the word of the entry already. */
-extern int share_decode_place (struct pool *pool, uint64_t word, uint64_t place,
-                               void *data);
+/* Decodes what a shared word names; place: the word of its entry, looked up
+ * together with it.  The caller is in an epoch that began before that.  -EIO: the
+ * content failed its check. */
+extern int share_decode (struct pool *pool, uint64_t word, uint64_t place,
+                         void *data);
 
 /* The size of the blob that a shared word names; 0 for any other word. */
 extern uint32_t share_bytes (struct pool *pool, uint64_t word);
@@ -92,9 +89,6 @@ extern void sharing_weigh (struct pool *pool);
 /* sharing-adopt.c: counts the words of all volumes that name entries, after
  * everything else of an image is adopted.  -ENOMEM. */
 extern int sharing_adopt (struct pool *pool);
-
-/* share_decode for pool_check, which holds all locks. */
-extern int share_check_locked (struct pool *pool, uint64_t word, void *data);
 
 /* What is in an entry. */
 struct entry {

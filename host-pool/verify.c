@@ -33,8 +33,7 @@ verify_run (struct volume *volume, struct worker *worker, uint32_t page,
   page_look_run (volume, page, n, words, places);
   for (unsigned i = 0; i < n; ++i)
     if (words[i] != VMSWAP_WORD_EMPTY && words[i] != VMSWAP_WORD_LOST &&
-        page_decode_at (volume, page + i, words[i], places[i], worker->page) !=
-            0)
+        page_decode (volume, page + i, words[i], places[i], worker->page) != 0)
       damaged |= UINT64_C (1) << i;
   worker_leave (worker);
   return damaged;
