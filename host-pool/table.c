@@ -264,17 +264,18 @@ static bool
 skip_in_directory_locked (struct volume *volume, uint64_t *page)
 {
   const uint64_t next = (*page / DIRECTORY_PAGES + 1) * DIRECTORY_PAGES;
+  const uint32_t directory = find_directory (volume, *page);
+  const uint32_t *leaves;
 
-  if (entry_load (&volume->image->root[ROOT_INDEX (*page)]) == 0) {
-    *page = (*page / ROOT_PAGES + 1) * ROOT_PAGES;
+  if (directory == 0) {
+    *page = entry_load (&volume->image->root[ROOT_INDEX (*page)])
+                ? next
+                : (*page / ROOT_PAGES + 1) * ROOT_PAGES;
     return false;
   }
-  if (find_directory (volume, *page) == 0) {
-    *page = next;
-    return false;
-  }
+  leaves = frame_entries (volume, directory);
   while (*page < next) {
-    if (entry_load (find_entry (volume, *page)))
+    if (entry_load (&leaves[LEAF_INDEX (*page)]))
       return true;
     *page = (*page / VMSWAP_LEAF_WORDS + 1) * VMSWAP_LEAF_WORDS;
   }
