@@ -76,41 +76,59 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
 {
   const struct place at = word_place (word);
 
-  if (!word_is_blob (word))
+  if (word_is_cold (word) &&
+      adoption->pool->arena.super.version < VMSWAP_IMAGE_GROUPS)
+    return false;
+  if (!word_has_place (word))
     return word_is_sound (word) &&
            (!is_sharing_table (adoption) || word == VMSWAP_WORD_LOST);
   return at.segment < adoption->pool->segments.nr &&
-         at.offset + blob_size (word_length (word)) <= POOL_SEGMENT_SIZE;
+         at.offset + word_size (word) <= POOL_SEGMENT_SIZE;
 }
 
-/* The second walk: repairs the word and takes stock of what it names. */
+/* Counts a word of a leaf; what it names is counted once. */
 static void
-adopt_word (struct adoption *adoption, uint64_t *word)
+count_word (struct adoption *adoption, const uint64_t *words, unsigned i)
 {
+  tally_word (&adoption->tally, words[i], 1);
+  if (word_is_cold (words[i]) && group_is_first_named (words, i))
+    tally_group (&adoption->tally, words[i], 1);
+}
+
+/* The second walk: repairs a word of a leaf and takes stock of what it
+ * names. */
+static void
+adopt_word (struct adoption *adoption, uint64_t *words, unsigned i)
+{
+  uint64_t *word = &words[i];
+
   if (!word_makes_sense (adoption, *word)) {
     /* Who only looks wants to know a damaged word from a lost page. */
     if (adoption->pool->arena.look_only)
       return;
     *word = VMSWAP_WORD_LOST;
   }
-  if (word_is_blob (*word)) {
+  if (word_is_blob (*word) ||
+      (word_is_cold (*word) && group_is_first_named (words, i))) {
     const struct place at = word_place (*word);
-    const uint32_t size = blob_size (word_length (*word));
+    const uint32_t size = word_size (*word);
 
     segment_adopt (&adoption->pool->segments, at.segment, size,
                    at.offset + size);
   }
-  tally_word (&adoption->tally, *word, 1);
+  count_word (adoption, words, i);
 }
 
 /* The first walk: takes stock without a change to the image. */
 static void
-inspect_word (struct adoption *adoption, uint64_t word)
+inspect_word (struct adoption *adoption, const uint64_t *words, unsigned i)
 {
+  const uint64_t word = words[i];
+
   if (!word_makes_sense (adoption, word))
     return;
-  tally_word (&adoption->tally, word, 1);
-  if (word_is_blob (word) &&
+  count_word (adoption, words, i);
+  if (word_has_place (word) &&
       segment_meet (&adoption->pool->segments, word_place (word).segment))
     adoption->segments++;
 }
@@ -132,11 +150,11 @@ walk_leaf (struct adoption *adoption, uint32_t frame, uint64_t page,
       continue;
     (*n)++;
     if (adoption->volume)
-      adopt_word (adoption, &words[i]);
+      adopt_word (adoption, words, i);
     else if (page + i >= adoption->end)
       return damaged (adoption, "its page table goes beyond its size");
     else
-      inspect_word (adoption, words[i]);
+      inspect_word (adoption, words, i);
   }
   if (adoption->volume)
     adoption->pool->frames.words[frame] = *n;

@@ -36,6 +36,18 @@ arena_denied (struct arena *arena)
   return arena->deny && arena->deny (arena->deny_opaque);
 }
 
+unsigned
+arena_nr_cpus (const struct arena *arena, unsigned most)
+{
+  const long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+  const uint64_t affordable = arena->limit / POOL_SEGMENT_SIZE / 16;
+  unsigned nr = cpus < 1 ? 1 : cpus > most ? most : (unsigned) cpus;
+
+  if (nr > affordable)
+    nr = affordable ? (unsigned) affordable : 1;
+  return nr;
+}
+
 uint64_t
 arena_left (const struct arena *arena)
 {

@@ -13,7 +13,7 @@
 #include "pool.h"
 #include "vmswap-image.h"
 
-#define ARENA_MAX_TABLES 8
+#define ARENA_MAX_TABLES 10
 
 /* A piece of process memory from arena_alloc. */
 struct arena_table {
@@ -72,6 +72,10 @@ extern void arena_table_drop (struct arena *arena, void *at, uint64_t length);
 /* Locks the mapping and the tables into memory as they are used. */
 extern int arena_lock_memory (struct arena *arena);
 extern uint64_t arena_lockable_bytes (const struct arena *arena);
+
+/* How many of something that threads on different CPUs should not share: one a
+ * CPU, but no more than most, nor than such a pool can afford. */
+extern unsigned arena_nr_cpus (const struct arena *arena, unsigned most);
 
 /* What may still be charged. */
 extern uint64_t arena_left (const struct arena *arena);

@@ -108,5 +108,5 @@ page_admit (struct volume *volume, uint32_t page, uint64_t word)
   if (atomic_load_explicit (&pool->reserved, memory_order_relaxed))
     return reserve_admit (volume, page, word);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-  return word_is_blob (table_get_locked (volume, page)) ? 0 : -ENOSPC;
+  return word_has_place (table_get_locked (volume, page)) ? 0 : -ENOSPC;
 }

@@ -56,14 +56,14 @@ cleanup_free (void *p)
   free (*(void **) p);
 }
 
-/* A word that names a blob: is it there, and is it this page's? */
+/* A word that names a blob or a group: is it there? */
 static int
-check_blob (struct check *check, struct volume *volume, uint32_t page,
-            uint64_t word)
+check_place (struct check *check, struct volume *volume, uint32_t page,
+             uint64_t word)
 {
   struct pool *pool = check->pool;
   const struct place at = word_place (word);
-  const uint32_t size = blob_size (word_length (word));
+  const uint32_t size = word_size (word);
   uint8_t data[POOL_PAGE_SIZE];
 
   if (at.segment >= pool->segments.nr || at.offset + size > POOL_SEGMENT_SIZE)
@@ -77,6 +77,33 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
   default:
     break;
   }
+  if (check->verify && page_decode (volume, page, word, 0, data) != 0)
+    return broken (check, "%s page %u: content fails its fingerprint",
+                   volume_name (volume), page);
+  return 0;
+}
+
+/* Counts what the word names, for the first word that does. */
+static void
+sum_place (struct check *check, uint64_t word)
+{
+  const struct place at = word_place (word);
+
+  check->segment[at.segment].bytes += word_size (word);
+  check->segment[at.segment].blobs++;
+}
+
+/* A word that names a blob: is it there, and is it this page's? */
+static int
+check_blob (struct check *check, struct volume *volume, uint32_t page,
+            uint64_t word)
+{
+  struct pool *pool = check->pool;
+  const struct place at = word_place (word);
+  const int err = check_place (check, volume, page, word);
+
+  if (err)
+    return err;
 
   const struct blob blob =
       blob_unpack (arena_segment (&pool->arena, at.segment) + at.offset);
@@ -84,16 +111,31 @@ check_blob (struct check *check, struct volume *volume, uint32_t page,
       blob.length != word_length (word))
     return broken (check, "%s page %u: the blob at %u+%u is not its own",
                    volume_name (volume), page, at.segment, at.offset);
-  if (check->verify && page_decode (volume, page, word, 0, data) != 0)
-    return broken (check, "%s page %u: content fails its fingerprint",
-                   volume_name (volume), page);
+  sum_place (check, word);
+  tally_word (&check->sum, word, 1);
+  return 0;
+}
 
-  check->segment[at.segment].bytes += size;
-  check->segment[at.segment].blobs++;
-  check->sum.blob_pages++;
-  check->sum.raw_pages += word_is_raw (word);
-  check->sum.blob_bytes += size;
-  check->sum.data_bytes += word_length (word);
+/* A word of a leaf that names a group: is it there, and is the page in it? */
+static int
+check_group (struct check *check, struct volume *volume, uint32_t first,
+             const uint64_t *words, unsigned i)
+{
+  const uint64_t word = words[i];
+  const int err = check_place (check, volume, first + i, word);
+  unsigned present;
+
+  if (err)
+    return err;
+  if (!group_is_sound (volume, first + i, word, &present))
+    return broken (check, "%s page %u: the group at %u+%u is not its own",
+                   volume_name (volume), first + i, word_place (word).segment,
+                   word_place (word).offset);
+  tally_word (&check->sum, word, 1);
+  if (!group_is_first_named (words, i))
+    return 0;
+  sum_place (check, word);
+  tally_group (&check->sum, word, 1);
   return 0;
 }
 
@@ -163,6 +205,11 @@ check_leaf (struct check *check, struct volume *volume, uint32_t first)
       if (err)
         return err;
       break;
+    case VMSWAP_WORD_COLD:
+      err = check_group (check, volume, first, leaf, i);
+      if (err)
+        return err;
+      break;
     case VMSWAP_WORD_SHARED:
       err = check_shared (check, volume, first + i, leaf[i]);
       if (err)
@@ -201,6 +248,8 @@ check_volume_counts (struct check *check, struct volume *volume,
        stats.raw_pages != sum->raw_pages - before->raw_pages ||
        stats.fill_pages != sum->fill_pages - before->fill_pages ||
        stats.lost_pages != sum->lost_pages - before->lost_pages ||
+       stats.cold_pages != sum->cold_pages - before->cold_pages ||
+       stats.cold_bytes != sum->cold_bytes - before->cold_bytes ||
        stats.shared_pages != sum->shared_pages - before->shared_pages ||
        stats.shared_bytes != sum->shared_bytes - before->shared_bytes ||
        stats.blob_bytes != sum->blob_bytes - before->blob_bytes ||
@@ -315,6 +364,27 @@ check_volume (struct check *check, struct volume *volume)
   return err ? err : check_volume_counts (check, volume, &before);
 }
 
+/* Does a word name this place?  With a group, any of four. */
+static bool
+is_named_locked (struct pool *pool, const struct blob *blob, struct place at)
+{
+  struct volume *volume = volume_of_blob (pool, blob->volume);
+  const unsigned n = blob_nr_owners (blob);
+
+  for (unsigned i = 0; volume && i < n; ++i) {
+    const uint64_t page = (uint64_t) blob->page + i;
+    const uint64_t word = page < volume->size / POOL_PAGE_SIZE
+                              ? table_get_locked (volume, page)
+                              : 0;
+    const struct place named = word_place (word);
+
+    if (word_has_place (word) && named.segment == at.segment &&
+        named.offset == at.offset)
+      return true;
+  }
+  return false;
+}
+
 /* Walks the blobs of a segment: those that words name must be among them, so
  * no two of them overlap. */
 static int
@@ -323,21 +393,16 @@ check_chain (struct check *check, uint32_t segment)
   struct pool *pool = check->pool;
   const uint8_t *base = arena_segment (&pool->arena, segment);
   const uint32_t used = pool->arena.segments[segment].used;
-  uint32_t offset = 0, named = 0;
+  struct place at = { .segment = segment };
+  uint32_t named = 0;
 
-  while (offset + VMSWAP_BLOB_HEADER_SIZE <= used) {
-    const struct blob blob = blob_unpack (base + offset);
-    struct volume *volume = volume_of_blob (pool, blob.volume);
-    uint64_t word = 0;
+  while (at.offset + VMSWAP_BLOB_HEADER_SIZE <= used) {
+    const struct blob blob = blob_unpack (base + at.offset);
 
-    if (volume && blob.page < volume->size / POOL_PAGE_SIZE)
-      word = table_get_locked (volume, blob.page);
-    if (word_is_blob (word) && word_place (word).segment == segment &&
-        word_place (word).offset == offset)
-      named++;
-    offset += blob_size (blob.length);
+    named += is_named_locked (pool, &blob, at);
+    at.offset += blob_extent (&blob);
   }
-  if (offset != used || named != check->segment[segment].blobs)
+  if (at.offset != used || named != check->segment[segment].blobs)
     return broken (check, "segment %u: %u of its %u blobs are in the chain",
                    segment, named, check->segment[segment].blobs);
   return 0;
@@ -404,8 +469,9 @@ check_entry (struct check *check, uint32_t at, uint32_t named)
   if (check->quiescent && entry.count != named)
     return broken (check, "entry %u: %u counts, %u words name it", at,
                    entry.count, named);
-  if (word_is_blob (place) &&
-      entry_bytes (entry) != blob_size (word_length (place)))
+  /* An adopted entry may have been cold then, and its size a guess. */
+  if (word_is_blob (place) && !pool->arena.adopted &&
+      entry_bytes (entry) != word_size (place))
     return broken (check, "entry %u: its size is not that of its blob", at);
   check->entries += entry.count != 0;
   return 0;

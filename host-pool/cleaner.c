@@ -263,58 +263,72 @@ next_victim_locked (struct pool *pool, enum clean_effort effort, uint32_t *ret)
   return -EAGAIN;
 }
 
-/* The word of the blob's owner, if it names this place; else 0. */
+/* A word of the blob's owner that names this place; 0: there is none. */
 static uint64_t
 live_word (struct pool *pool, const struct blob *blob, struct place at,
            struct volume **volume)
 {
-  uint64_t word;
-  struct place named;
+  const unsigned n = blob_nr_owners (blob);
 
   *volume = volume_of_blob (pool, blob->volume);
   if (!*volume || blob->page >= (*volume)->size / POOL_PAGE_SIZE)
     return 0;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (*volume, blob->page));
-  word = table_get_locked (*volume, blob->page);
-  named = word_place (word);
-  return word_is_blob (word) && named.segment == at.segment &&
-                 named.offset == at.offset
-             ? word
-             : 0;
+  for (unsigned i = 0; i < n; ++i) {
+    const uint64_t word = table_get_locked (*volume, blob->page + i);
+    const struct place named = word_place (word);
+
+    if (word_has_place (word) && named.segment == at.segment &&
+        named.offset == at.offset)
+      return word;
+  }
+  return 0;
 }
 
-/* Swaps the word for one that names the copy, if it still names the
- * original. */
+/* Swaps the words that name the original for those that name the copy.  page:
+ * of the blob, or the first of the group.  False: none does any more. */
 static bool
-redirect (struct volume *volume, uint32_t page, uint64_t word, uint64_t moved)
+redirect (struct volume *volume, uint32_t page, uint64_t word, struct place to)
 {
+  const unsigned n = word_is_cold (word) ? VMSWAP_GROUP_PAGES : 1;
+  bool found = false;
   uint64_t old;
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-  if (table_get_locked (volume, page) != word)
-    return false;
-  table_set_locked (volume, page, moved, &old);
-  segment_debit (&volume->pool->segments, word_place (word).segment,
-                 blob_size (word_length (word)));
-  return true;
+  for (unsigned i = 0; i < n; ++i) {
+    const uint64_t now = table_get_locked (volume, page + i);
+
+    if (now != word && !word_same_group (now, word))
+      continue;
+    table_set_locked (volume, page + i, word_moved (now, to), &old);
+    CRASH_POINT ("survivor named");
+    found = true;
+  }
+  if (found)
+    segment_debit (&volume->pool->segments, word_place (word).segment,
+                   word_size (word));
+  return found;
 }
 
+/* … that lies at from, to the end of the log. */
 static int
 move_blob (struct volume *volume, uint32_t page, uint64_t word,
            const uint8_t *from)
 {
   struct pool *pool = volume->pool;
-  const uint32_t size = blob_size (word_length (word));
+  const struct segment *state = &pool->segments.segment[word_place (word).segment];
+  const uint32_t size = word_size (word);
   struct place to;
   int err;
 
-  err = lane_reserve (&pool->lanes, SEGMENT_FOR_CLEANER, size, &to);
+  err = lane_reserve_survivor (
+      &pool->lanes, word_is_cold (word),
+      atomic_load_explicit (&state->born, memory_order_relaxed), size, &to);
   if (err)
     return err;
-  memcpy (arena_segment (&pool->arena, to.segment) + to.offset, from,
-          VMSWAP_BLOB_HEADER_SIZE + word_length (word));
+  memcpy (arena_segment (&pool->arena, to.segment) + to.offset, from, size);
   CRASH_POINT ("survivor copied");
-  if (redirect (volume, page, word, word_moved (word, to)))
+  if (redirect (volume, page, word, to))
     atomic_fetch_add_explicit (&pool->cleaner.moved, size,
                                memory_order_relaxed);
   else
@@ -338,13 +352,13 @@ empty_segment (struct pool *pool, uint32_t segment)
     if (at.offset + VMSWAP_BLOB_HEADER_SIZE > used)
       return -EUCLEAN;
     const struct blob blob = blob_unpack (base + at.offset);
-    const uint32_t size = blob_size (blob.length);
+    const uint32_t size = blob_extent (&blob);
 
     if (size > used - at.offset)
       return -EUCLEAN;
     const uint64_t word = live_word (pool, &blob, at, &volume);
     if (word) {
-      if (word_length (word) != blob.length)
+      if (word_size (word) != size)
         return -EUCLEAN;
       const int err = move_blob (volume, blob.page, word, base + at.offset);
       if (err)
@@ -374,7 +388,7 @@ give_up (struct volume *volume, uint32_t page, uint64_t word)
     if (table_get_locked (volume, page) != word)
       return;
     table_set_locked (volume, page, VMSWAP_WORD_LOST, &old);
-    page_release_locked (volume->pool, &tally, old);
+    page_release_locked (volume, page, &tally, old);
   }
   tally_word (&tally, VMSWAP_WORD_LOST, 1);
   tally_apply (volume, &tally, 0);
@@ -386,16 +400,18 @@ rescue_word (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
   struct rescue *rescue = opaque;
   const struct place at = word_place (word);
 
-  if (rescue->err || !word_is_blob (word) || at.segment != rescue->segment)
+  if (rescue->err || !word_has_place (word) || at.segment != rescue->segment)
     return;
 
   const uint8_t *from =
       arena_segment (&volume->pool->arena, at.segment) + at.offset;
   const struct blob blob = blob_unpack (from);
+  const uint32_t first = word_is_cold (word) ? group_first (page) : page;
 
-  if (blob.volume == volume->id && blob.page == page &&
-      blob.length == word_length (word))
-    rescue->err = move_blob (volume, page, word, from);
+  if (blob.volume == volume->id && blob.page == first &&
+      (blob.codec == VMSWAP_CODEC_GROUP) == word_is_cold (word) &&
+      blob_extent (&blob) == word_size (word))
+    rescue->err = move_blob (volume, first, word, from);
   else
     give_up (volume, page, word);
 }

@@ -32,7 +32,7 @@ clear_in_leaf (struct volume *volume, struct tally *tally, uint32_t page,
       continue;
     __atomic_store_n (&words[i], 0, __ATOMIC_RELEASE);
     CRASH_POINT ("word cleared");
-    page_release_locked (volume->pool, tally, old);
+    page_release_locked (volume, page + i, tally, old);
     emptied++;
   }
   if (emptied)

@@ -28,6 +28,24 @@ struct codec {
 extern const struct codec codec_lz4;
 extern const struct codec codec_none;
 
+/* zstd, for groups (group.h).  Contexts are made in memory of the caller's;
+ * NULL: the level is not zstd's, or the memory too small. */
+#define CODEC_ZSTD_LEVELS 19
+extern size_t codec_zstd_compressor_size (int level);
+extern void *codec_zstd_compressor (void *memory, size_t size, int level);
+
+/* Returns the length, or 0: it would need more than room. */
+extern size_t codec_zstd_compress (void *state, const void *pages,
+                                   size_t length, void *out, size_t room);
+
+extern size_t codec_zstd_decompressor_size (void);
+extern void *codec_zstd_decompressor (void *memory, size_t size);
+
+/* data may be anything, hostile included.  -EIO: it does not decompress to just
+ * as many bytes as expected. */
+extern int codec_zstd_decompress (void *state, const void *data, size_t length,
+                                  void *pages, size_t expected);
+
 /* NULL: there is none. */
 extern const struct codec *codec_by_name (const char *name);
 extern const struct codec *codec_by_id (uint8_t id);

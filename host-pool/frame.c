@@ -2,7 +2,7 @@
 /* Owns the bitmaps of frames.
  *
  *                backed 0      backed 1
- *    taken 0     cold          ready       (nr_ready counts these)
+ *    taken 0     bare          ready       (nr_ready counts these)
  *    taken 1     being backed  in use, or being punched
  *
  * Invariants
@@ -74,19 +74,19 @@ first_run (uint64_t bits, unsigned *start)
   return n < FRAMES_BATCH ? n : FRAMES_BATCH;
 }
 
-/* Finds a run of cold frames and marks it taken.  Returns its length, 0 if
+/* Finds a run of bare frames and marks it taken.  Returns its length, 0 if
  * there is none. */
 static unsigned
-claim_cold (struct frames *frames, uint32_t *first)
+claim_bare (struct frames *frames, uint32_t *first)
 {
-  for (uint32_t w = frames->hint_cold; w * WORD_BITS < frames->nr; ++w) {
-    const uint64_t cold = ~(frames->taken[w] | frames->backed[w]);
+  for (uint32_t w = frames->hint_bare; w * WORD_BITS < frames->nr; ++w) {
+    const uint64_t bare = ~(frames->taken[w] | frames->backed[w]);
     unsigned start, n;
 
-    if (cold == 0)
+    if (bare == 0)
       continue;
-    frames->hint_cold = w;
-    n = first_run (cold, &start);
+    frames->hint_bare = w;
+    n = first_run (bare, &start);
     *first = w * WORD_BITS + start;
     set_bits (frames->taken, *first, n);
     return n;
@@ -126,8 +126,8 @@ settle (struct frames *frames, uint32_t first, unsigned n, bool backed)
   }
   else {
     clear_bits (frames->backed, first, n);
-    if (first / WORD_BITS < frames->hint_cold)
-      frames->hint_cold = first / WORD_BITS;
+    if (first / WORD_BITS < frames->hint_bare)
+      frames->hint_bare = first / WORD_BITS;
   }
 }
 
@@ -144,7 +144,7 @@ frames_prepare (struct frames *frames)
       lock_release (&frames->lock);
       return 0;
     }
-    n = claim_cold (frames, &first);
+    n = claim_bare (frames, &first);
     lock_release (&frames->lock);
     if (n == 0)
       return -ENOSPC;
@@ -207,7 +207,7 @@ void
 frames_adopt_done (struct frames *frames)
 {
   struct arena *arena = frames->arena;
-  uint32_t first = 0; /* of a run of cold frames */
+  uint32_t first = 0; /* of a run of bare frames */
 
   arena_charge_anyway (arena, (uint64_t) (frames->nr_taken + frames->nr_ready) *
                                   POOL_PAGE_SIZE);

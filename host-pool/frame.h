@@ -27,7 +27,7 @@ struct frames {
   uint32_t nr_taken;
   uint32_t nr_ready; /* backed and not taken */
   uint32_t hint_ready;
-  uint32_t hint_cold; /* no unbacked frame lies below this one */
+  uint32_t hint_bare; /* no unbacked frame lies below this one */
   bool adopting; /* an image is: what it needs is charged beyond the limit */
 };
 
@@ -47,7 +47,7 @@ extern void frame_drop (struct frames *frames, uint32_t frame);
  * table.  False: there is no such frame, or it is taken already. */
 extern bool frame_adopt (struct frames *frames, uint32_t frame);
 
-/* … and then once: all other frames are cold. */
+/* … and then once: all other frames are bare. */
 extern void frames_adopt_done (struct frames *frames);
 
 /* Gives the memory of dropped frames back to the host. */

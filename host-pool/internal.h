@@ -12,7 +12,9 @@
 
 #include "arena.h"
 #include "codec.h"
+#include "cold.h"
 #include "frame.h"
+#include "group.h"
 #include "index.h"
 #include "lane.h"
 #include "lock.h"
@@ -44,6 +46,7 @@ struct counters {
   _Atomic uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   _Atomic uint64_t data_bytes, blob_bytes;
   _Atomic uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
+  _Atomic uint64_t cold_pages, cold_bytes;
   _Atomic uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   _Atomic uint64_t writes_refused, quota_refused;
 } __attribute__ ((aligned (64)));
@@ -53,6 +56,7 @@ struct tally {
   uint64_t blob_pages, raw_pages, fill_pages, lost_pages;
   uint64_t data_bytes, blob_bytes;
   uint64_t shared_pages, shared_bytes, share_lookups, share_hits;
+  uint64_t cold_pages, cold_bytes;
   uint64_t pages_written, pages_read, pages_trimmed, bad_pages;
   uint64_t writes_refused, quota_refused;
   uint64_t ahead; /* of blob_bytes: counted already (quota.c) */
@@ -120,6 +124,7 @@ struct steward {
   pthread_cond_t cond;
   pthread_t thread;
   bool running, stop;
+  bool nudged; /* groups are compressed: cold.c */
 };
 
 struct pool {
@@ -137,6 +142,8 @@ struct pool {
   struct segments segments;
   struct lanes lanes;
   struct index index;
+  struct decoders decoders;
+  struct cold cold;
   struct sharing sharing;
   struct stripe stripe[NR_STRIPES];
   struct stripe partial[NR_PARTIAL_LOCKS];
@@ -151,13 +158,6 @@ struct pool {
 };
 
 /* page.c: one page. */
-
-/* What a page word named when it was looked at. */
-struct expected {
-  uint64_t word;
-  uint64_t place; /* if it is shared: the word of its entry */
-  uint32_t birth; /* of the segment, if it is a blob */
-};
 
 /* Looks the page up.  Its stripe lock is held. */
 extern void page_expect_locked (struct volume *volume, uint32_t page,
@@ -180,13 +180,31 @@ extern void page_look_run (struct volume *volume, uint32_t page, unsigned n,
 extern int page_decode (struct volume *volume, uint32_t page, uint64_t word,
                         uint64_t place, void *data);
 
+/* The same for the first of n pages, and for those after it that lie in one
+ * group with it, since they come at no price.  data: room for all.  Returns how
+ * many, or 0: the first of them failed.  What is read that way is not cold any
+ * more. */
+extern unsigned page_decode_run (struct volume *volume, uint32_t page,
+                                 const uint64_t *words, const uint64_t *places,
+                                 unsigned n, void *data);
+
 /* The page may share what another holds already: looks for that.  Uses
  * worker->page. */
 extern void page_share (struct volume *volume, struct worker *worker,
                         struct tally *tally, uint32_t page);
 
-/* Decodes the blob that the word of a page of this owner names; *print (may be
- * NULL) is the fingerprint of the content.  In an epoch, as above. */
+/* Makes the blob of a page in worker->blob.  The word lacks its place. */
+extern uint64_t page_encode (struct volume *volume, struct worker *worker,
+                             uint32_t page, const void *data, uint64_t print);
+
+/* Stores the page in a blob of its own, if it has not changed since; data is its
+ * content.  Does not make room: -ENOSPC. */
+extern int page_restore (struct volume *volume, struct worker *worker,
+                         struct tally *tally, uint32_t page, const void *data,
+                         uint64_t print, const struct expected *expected);
+
+/* Decodes the blob or group that the word of a page of this owner names; *print
+ * (may be NULL) is the fingerprint of the content.  In an epoch, as above. */
 extern int blob_decode (const struct volume *owner, uint32_t page,
                         uint64_t word, void *data, uint64_t *print);
 
@@ -206,8 +224,13 @@ extern int page_zero (struct volume *volume, struct tally *tally,
 
 /* Accounts for a word that its page does not hold any more.  The stripe lock of
  * the page is held. */
-extern void page_release_locked (struct pool *pool, struct tally *tally,
-                                 uint64_t word);
+extern void page_release_locked (struct volume *volume, uint32_t page,
+                                 struct tally *tally, uint64_t word);
+
+/* The bytes of blobs that would come free without this word of the page: none
+ * as long as others name its group.  The stripe lock of the page is held. */
+extern uint32_t page_freeable_locked (struct volume *volume, uint32_t page,
+                                      uint64_t word);
 
 /* Counts a word that was stored (sign +1) or replaced (-1). */
 extern void tally_word (struct tally *tally, uint64_t word, int64_t sign);
@@ -302,6 +325,9 @@ extern void cleaner_destroy (struct pool *pool);
 extern int cleaner_step (struct pool *pool, enum clean_effort effort);
 
 /* steward.c */
+
+/* A batch is DONE: cold.c. */
+extern void steward_nudge (struct pool *pool);
 extern void steward_create (struct pool *pool);
 extern void steward_destroy (struct pool *pool);
 

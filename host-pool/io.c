@@ -61,16 +61,17 @@ read_run (struct volume *volume, struct worker *worker, struct tally *tally,
           uint32_t page, unsigned n, uint8_t *to)
 {
   uint64_t words[RUN], places[RUN] = { 0 };
-  int err = 0;
+  unsigned done = 1;
 
   worker_enter (&volume->pool->workers, worker);
   page_look_run (volume, page, n, words, places);
-  for (unsigned i = 0; i < n && !err; ++i, to += POOL_PAGE_SIZE)
-    err = page_decode (volume, page + i, words[i], places[i], to);
+  for (unsigned i = 0; i < n && done; i += done)
+    done = page_decode_run (volume, page + i, words + i, places + i, n - i,
+                            to + (size_t) i * POOL_PAGE_SIZE);
   worker_leave (worker);
   tally->pages_read += n;
-  tally->bad_pages += err != 0;
-  return err;
+  tally->bad_pages += done == 0;
+  return done ? 0 : -EIO;
 }
 
 static int

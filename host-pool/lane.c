@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "lane.h"
@@ -30,16 +29,12 @@ lane_create (struct lane *lane)
 void
 lanes_create (struct lanes *lanes, struct segments *segments)
 {
-  const long cpus = sysconf (_SC_NPROCESSORS_ONLN);
-  const uint64_t affordable = segments->arena->limit / POOL_SEGMENT_SIZE / 16;
-
   lanes->segments = segments;
-  lanes->nr = cpus < 1 ? 1 : cpus > MAX_LANES ? MAX_LANES : cpus;
-  if (lanes->nr > affordable)
-    lanes->nr = affordable ? affordable : 1;
+  lanes->nr = arena_nr_cpus (segments->arena, MAX_LANES);
   for (unsigned i = 0; i < lanes->nr; ++i)
     lane_create (&lanes->lane[i]);
   lane_create (&lanes->survivors);
+  lane_create (&lanes->cold);
 }
 
 void
@@ -48,6 +43,7 @@ lanes_destroy (struct lanes *lanes)
   for (unsigned i = 0; i < lanes->nr; ++i)
     lock_destroy (&lanes->lane[i].lock);
   lock_destroy (&lanes->survivors.lock);
+  lock_destroy (&lanes->cold.lock);
 }
 
 /* Locks a lane, if possible one that nobody else holds. */
@@ -102,6 +98,13 @@ reserve_anywhere (struct lanes *lanes, uint32_t bytes, struct place *ret)
   return false;
 }
 
+/* When the youngest of what is in the lane's segment was written. */
+static uint32_t
+lane_born (const struct lanes *lanes, const struct lane *lane)
+{
+  return lane == &lanes->survivors ? lane->born : segment_clock ();
+}
+
 /* The lane goes on in a fresh segment; unless another thread was faster. */
 static void
 install_locked (struct lanes *lanes, struct lane *lane, uint32_t fresh,
@@ -114,9 +117,10 @@ install_locked (struct lanes *lanes, struct lane *lane, uint32_t fresh,
     return;
   }
   if (lane->segment != SEGMENT_NONE)
-    segment_seal (segments, lane->segment, lane->head);
+    segment_seal (segments, lane->segment, lane->head, lane_born (lanes, lane));
   lane->segment = fresh;
   lane->head = 0;
+  lane->born = 0;
   segment_installed (segments);
 }
 
@@ -144,45 +148,65 @@ lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret)
   return reserve_anywhere (lanes, bytes, ret);
 }
 
-int
-lane_reserve (struct lanes *lanes, enum segment_user user, uint32_t bytes,
-              struct place *ret)
+/* Room in a lane that the caller has locked, for a blob of that age. */
+static int
+reserve_in (struct lanes *lanes, struct lane *lane, enum segment_user user,
+            uint32_t born, uint32_t bytes, struct place *ret)
 {
-  struct segments *segments = lanes->segments;
   uint32_t fresh;
-  struct lane *lane;
   int err;
-
-  if (user == SEGMENT_FOR_WRITER)
-    lane = lane_pick (lanes);
-  else
-    lane = &lanes->survivors, lock_acquire (&lane->lock);
 
   while (!reserve_locked (lanes, lane, bytes, ret)) {
     lock_release (&lane->lock);
-    err = segment_take (segments, user, &fresh);
-    if (err) {
-      if (user == SEGMENT_FOR_WRITER && reserve_anywhere (lanes, bytes, ret))
-        return 0;
+    err = segment_take (lanes->segments, user, &fresh);
+    if (err)
       return err;
-    }
-
     lock_acquire (&lane->lock);
     install_locked (lanes, lane, fresh, bytes);
   }
+  if (lane->born < born)
+    lane->born = born;
   lock_release (&lane->lock);
   return 0;
+}
+
+int
+lane_reserve (struct lanes *lanes, uint32_t bytes, struct place *ret)
+{
+  const int err = reserve_in (lanes, lane_pick (lanes), SEGMENT_FOR_WRITER, 0,
+                              bytes, ret);
+
+  return err && reserve_anywhere (lanes, bytes, ret) ? 0 : err;
+}
+
+int
+lane_reserve_survivor (struct lanes *lanes, bool cold, uint32_t born,
+                       uint32_t bytes, struct place *ret)
+{
+  struct lane *lane = cold ? &lanes->cold : &lanes->survivors;
+
+  lock_acquire (&lane->lock);
+  return reserve_in (lanes, lane, SEGMENT_FOR_CLEANER, born, bytes, ret);
+}
+
+int
+lane_reserve_cold (struct lanes *lanes, uint32_t bytes, struct place *ret)
+{
+  lock_acquire (&lanes->cold.lock);
+  return reserve_in (lanes, &lanes->cold, SEGMENT_FOR_COLD, 0, bytes, ret);
 }
 
 static void
 lane_seal (struct lanes *lanes, struct lane *lane)
 {
   struct arena *arena = lanes->segments->arena;
-  uint32_t segment, used, tail;
+  uint32_t segment, used, born, tail;
 
   lock_acquire (&lane->lock);
   segment = lane->segment;
   used = lane->head;
+  born = lane_born (lanes, lane);
+  lane->born = 0;
   lane->segment = SEGMENT_NONE;
   lock_release (&lane->lock);
   if (segment == SEGMENT_NONE)
@@ -193,7 +217,7 @@ lane_seal (struct lanes *lanes, struct lane *lane)
   if (tail < POOL_SEGMENT_SIZE)
     arena_punch (arena, arena_segment (arena, segment) + tail,
                  POOL_SEGMENT_SIZE - tail);
-  segment_seal (lanes->segments, segment, used);
+  segment_seal (lanes->segments, segment, used, born);
 }
 
 void
@@ -202,6 +226,7 @@ lanes_seal (struct lanes *lanes)
   for (unsigned i = 0; i < lanes->nr; ++i)
     lane_seal (lanes, &lanes->lane[i]);
   lane_seal (lanes, &lanes->survivors);
+  lane_seal (lanes, &lanes->cold);
 }
 
 uint64_t
@@ -219,7 +244,8 @@ uint64_t
 lanes_survived (struct lanes *lanes)
 {
   return atomic_load_explicit (&lanes->survivors.appended,
-                               memory_order_relaxed);
+                               memory_order_relaxed) +
+         atomic_load_explicit (&lanes->cold.appended, memory_order_relaxed);
 }
 
 void
@@ -228,6 +254,7 @@ lanes_lock_all (struct lanes *lanes)
   for (unsigned i = 0; i < lanes->nr; ++i)
     lock_acquire_same_rank (&lanes->lane[i].lock);
   lock_acquire_same_rank (&lanes->survivors.lock);
+  lock_acquire_same_rank (&lanes->cold.lock);
 }
 
 void
@@ -236,4 +263,5 @@ lanes_unlock_all (struct lanes *lanes)
   for (unsigned i = 0; i < lanes->nr; ++i)
     lock_release (&lanes->lane[i].lock);
   lock_release (&lanes->survivors.lock);
+  lock_release (&lanes->cold.lock);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Lanes: the ends of the log.  Each lane appends to one open segment; writers
  * pick a lane by CPU so that they seldom meet.  Blobs that survived a cleaning
- * have a lane of their own: hot and surviving blobs do not share segments
- * (Rosenblum and Ousterhout, section 3.5). */
+ * have a lane of their own, and so have groups, which are cold: blobs that will
+ * die at different times do not share segments (Rosenblum and Ousterhout,
+ * section 3.5). */
 
 #ifndef VMSWAP_LANE_H
 #define VMSWAP_LANE_H
@@ -20,6 +21,7 @@ struct lane {
   struct lock lock;
   uint32_t segment;          /* SEGMENT_NONE: none is open */
   uint32_t head;             /* where the next blob goes */
+  uint32_t born;             /* of the youngest blob in it, of survivors */
   _Atomic uint64_t appended; /* bytes, ever */
 } __attribute__ ((aligned (64)));
 
@@ -28,6 +30,7 @@ struct lanes {
   unsigned nr; /* lanes of writers */
   struct lane lane[MAX_LANES];
   struct lane survivors;
+  struct lane cold; /* groups */
 };
 
 extern void lanes_create (struct lanes *lanes, struct segments *segments);
@@ -36,8 +39,17 @@ extern void lanes_destroy (struct lanes *lanes);
 /* Room for one blob, credited to its segment: the caller copies the blob there
  * and then calls segment_published.  No lock may be held.
  * -ENOSPC, -ENOMEM: no segment is to be had. */
-extern int lane_reserve (struct lanes *lanes, enum segment_user user,
-                         uint32_t bytes, struct place *ret);
+extern int lane_reserve (struct lanes *lanes, uint32_t bytes,
+                         struct place *ret);
+
+/* The same for the cleaner, out of its reserve if need be: for a blob, or a
+ * group (cold), of a segment that was born then (segment_born). */
+extern int lane_reserve_survivor (struct lanes *lanes, bool cold, uint32_t born,
+                                  uint32_t bytes, struct place *ret);
+
+/* The same for a new group. */
+extern int lane_reserve_cold (struct lanes *lanes, uint32_t bytes,
+                              struct place *ret);
 
 /* The same in two steps, for writers.  Sees to it that a lane has that much room,
  * with system calls; no lock may be held.  Then takes it, without any: false if
@@ -48,7 +60,7 @@ extern bool lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret);
 /* Seals all open segments and gives their unused ends back to the host. */
 extern void lanes_seal (struct lanes *lanes);
 
-/* Bytes appended by writers, ever; by the cleaner. */
+/* Bytes appended by writers, ever; by the cleaner and as groups. */
 extern uint64_t lanes_appended (struct lanes *lanes);
 extern uint64_t lanes_survived (struct lanes *lanes);
 

@@ -14,6 +14,7 @@ enum lock_rank {
   LOCK_STEWARD,  /* steward.c: its wake-up and stop flags */
   LOCK_PARTIAL,  /* partial.c: writers of parts of a page, striped; such a
                   * writer may have to clean */
+  LOCK_COLD,     /* cold.c: groups that are being made */
   LOCK_CLEANER,  /* cleaner.c: one cleaner at a time */
   LOCK_VOLUMES,  /* volume.c: the table of volumes */
   LOCK_STRIPE,   /* table.c: page words and leaves, striped */
@@ -24,6 +25,7 @@ enum lock_rank {
   LOCK_FRAMES,   /* frame.c: the bitmaps of frames */
   LOCK_WORKERS,  /* worker.c: threads that wait for a worker */
   LOCK_SPACE,    /* space.c: writers that wait for room */
+  LOCK_DECODER,  /* group.c: decompressing a group */
 };
 
 struct lock {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cold.h"
 #include "crash-point.h"
 #include "fingerprint.h"
 #include "internal.h"
@@ -45,10 +46,9 @@ is_fill (const uint8_t *data, uint32_t *value)
   return true;
 }
 
-/* Makes the blob of a page in worker->blob.  The word lacks its place. */
-static uint64_t
-encode (struct volume *volume, struct worker *worker, uint32_t page,
-        const void *data, uint64_t print)
+uint64_t
+page_encode (struct volume *volume, struct worker *worker, uint32_t page,
+             const void *data, uint64_t print)
 {
   struct pool *pool = volume->pool;
   uint8_t *out = worker->blob + VMSWAP_BLOB_HEADER_SIZE;
@@ -70,6 +70,18 @@ encode (struct volume *volume, struct worker *worker, uint32_t page,
   return word_blob ((struct place){ 0, 0 }, length, print);
 }
 
+/* Copies the blob in worker->blob to its place and completes the word. */
+static void
+put_blob (struct pool *pool, const struct worker *worker, struct place at,
+          uint64_t *word)
+{
+  CRASH_POINT ("blob reserved");
+  memcpy (arena_segment (&pool->arena, at.segment) + at.offset, worker->blob,
+          VMSWAP_BLOB_HEADER_SIZE + word_length (*word));
+  CRASH_POINT ("blob copied");
+  *word = word_moved (*word, at);
+}
+
 /* Puts the blob in worker->blob into a segment and completes the word. */
 static int
 place (struct volume *volume, struct worker *worker, uint32_t page,
@@ -83,19 +95,15 @@ place (struct volume *volume, struct worker *worker, uint32_t page,
   err = page_admit (volume, page, *word);
   if (err)
     return err;
-  while ((err = lane_reserve (&pool->lanes, SEGMENT_FOR_WRITER,
-                              blob_size (length), &at)) == -ENOSPC) {
+  while ((err = lane_reserve (&pool->lanes, blob_size (length), &at)) ==
+         -ENOSPC) {
     err = pool_reclaim (pool, RECLAIM_SEGMENT);
     if (err)
       return err;
   }
   if (err)
     return err;
-  CRASH_POINT ("blob reserved");
-  memcpy (arena_segment (&pool->arena, at.segment) + at.offset, worker->blob,
-          VMSWAP_BLOB_HEADER_SIZE + length);
-  CRASH_POINT ("blob copied");
-  *word = word_moved (*word, at);
+  put_blob (pool, worker, at, word);
   if (at.offset % WEIGH_EVERY < blob_size (length))
     pool_weigh (pool);
   return 0;
@@ -111,6 +119,9 @@ tally_word (struct tally *tally, uint64_t word, int64_t sign)
     tally->data_bytes += sign * (int64_t) word_length (word);
     tally->blob_bytes += sign * (int64_t) blob_size (word_length (word));
     break;
+  case VMSWAP_WORD_COLD: /* its bytes are counted with its group */
+    tally->cold_pages += sign;
+    break;
   case VMSWAP_WORD_FILL:
     tally->fill_pages += sign;
     break;
@@ -125,16 +136,37 @@ tally_word (struct tally *tally, uint64_t word, int64_t sign)
   }
 }
 
-void
-page_release_locked (struct pool *pool, struct tally *tally, uint64_t word)
+/* A damaged word may name anything. */
+static bool
+is_in_arena (const struct pool *pool, uint64_t word)
 {
-  /* A damaged word may name anything. */
-  if (word_is_blob (word) && word_place (word).segment < pool->segments.nr)
-    segment_debit (&pool->segments, word_place (word).segment,
-                   blob_size (word_length (word)));
-  else if (word_is_shared (word))
-    share_put (pool, tally, word);
+  return word_has_place (word) && word_place (word).segment < pool->segments.nr;
+}
+
+uint32_t
+page_freeable_locked (struct volume *volume, uint32_t page, uint64_t word)
+{
+  if (!word_has_place (word) || group_is_named_locked (volume, page, word))
+    return 0;
+  return word_size (word);
+}
+
+void
+page_release_locked (struct volume *volume, uint32_t page, struct tally *tally,
+                     uint64_t word)
+{
+  struct pool *pool = volume->pool;
+  const uint32_t bytes = page_freeable_locked (volume, page, word);
+
   tally_word (tally, word, -1);
+  if (word_is_shared (word))
+    share_put (pool, tally, word);
+  else if (word_is_cold (word) && bytes == 0)
+    cold_torn (volume, page);
+  else if (word_is_cold (word))
+    tally_group (tally, word, -1);
+  if (bytes && is_in_arena (pool, word))
+    segment_debit (&pool->segments, word_place (word).segment, bytes);
 }
 
 /* A blob is known by its word and the birth of its segment: the same word in
@@ -150,7 +182,7 @@ page_expect_locked (struct volume *volume, uint32_t page, struct expected *ret)
   blob = ret->word;
   if (word_is_shared (blob))
     blob = ret->place = share_place (pool, ret->word);
-  if (word_is_blob (blob) && word_place (blob).segment < pool->segments.nr)
+  if (is_in_arena (pool, blob))
     ret->birth = pool->arena.segments[word_place (blob).segment].birth;
 }
 
@@ -196,7 +228,7 @@ publish (struct volume *volume, struct tally *tally, uint32_t page,
     err = table_set_locked (volume, page, word, &old);
     CRASH_POINT ("word published");
     if (err == 0)
-      page_release_locked (pool, tally, old);
+      page_release_locked (volume, page, tally, old);
     lock_release (stripe);
     if (err == 0)
       break;
@@ -243,24 +275,47 @@ publish_shared (struct volume *volume, struct tally *tally, uint32_t page,
   return err;
 }
 
+/* Stores the word of a blob that is in its place; or lets go of it. */
+static int
+publish_blob (struct volume *volume, struct tally *tally, uint32_t page,
+              uint64_t word, const struct expected *if_still)
+{
+  struct segments *segments = &volume->pool->segments;
+  const int err = publish (volume, tally, page, word, if_still);
+
+  if (err)
+    segment_debit (segments, word_place (word).segment,
+                   blob_size (word_length (word)));
+  segment_published (segments, word_place (word).segment);
+  return err;
+}
+
 /* Stores the page in a blob of its own. */
 static int
 store (struct volume *volume, struct worker *worker, struct tally *tally,
        uint32_t page, const void *data, uint64_t print,
        const struct expected *if_still)
 {
-  struct segments *segments = &volume->pool->segments;
-  uint64_t word = encode (volume, worker, page, data, print);
-  int err = place (volume, worker, page, &word);
+  uint64_t word = page_encode (volume, worker, page, data, print);
+  const int err = place (volume, worker, page, &word);
+
+  return err ? err : publish_blob (volume, tally, page, word, if_still);
+}
+
+int
+page_restore (struct volume *volume, struct worker *worker,
+              struct tally *tally, uint32_t page, const void *data,
+              uint64_t print, const struct expected *expected)
+{
+  struct pool *pool = volume->pool;
+  uint64_t word = page_encode (volume, worker, page, data, print);
+  struct place at;
+  int err = lane_reserve (&pool->lanes, blob_size (word_length (word)), &at);
 
   if (err)
     return err;
-  err = publish (volume, tally, page, word, if_still);
-  if (err)
-    segment_debit (segments, word_place (word).segment,
-                   blob_size (word_length (word)));
-  segment_published (segments, word_place (word).segment);
-  return err;
+  put_blob (pool, worker, at, &word);
+  return publish_blob (volume, tally, page, word, expected);
 }
 
 int
@@ -302,10 +357,10 @@ page_share (struct volume *volume, struct worker *worker, struct tally *tally,
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
     page_expect_locked (volume, page, &expected);
   }
-  if (word_is_blob (expected.word))
+  if (word_has_place (expected.word))
     err = blob_decode (volume, page, expected.word, worker->page, &print);
   worker_leave (worker);
-  if (err || !word_is_blob (expected.word))
+  if (err || !word_has_place (expected.word))
     return;
   word = share_find (volume, worker, tally, page, worker->page, print);
   if (word)
@@ -342,6 +397,8 @@ blob_print (const struct volume *owner, uint32_t page, uint64_t word,
 {
   struct blob blob;
 
+  if (word_is_cold (word))
+    return group_print (owner, page, word, print);
   if (!find_blob (owner, page, word, &blob))
     return false;
   *print = word_print (word, blob.fingerprint);
@@ -352,10 +409,10 @@ bool
 blob_has_print (const struct volume *owner, uint32_t page, uint64_t word,
                 uint64_t print)
 {
-  struct blob blob;
+  uint64_t known;
 
-  return find_blob (owner, page, word, &blob) &&
-         word_fingerprint_matches (word, blob.fingerprint, print);
+  return blob_print (owner, page, word, &known) &&
+         known == (print & WORD_MASK (PRINT_BITS));
 }
 
 int
@@ -363,10 +420,14 @@ blob_decode (const struct volume *owner, uint32_t page, uint64_t word,
              void *data, uint64_t *print)
 {
   struct blob blob;
-  const uint8_t *from = find_blob (owner, page, word, &blob);
-  const struct codec *codec = from ? codec_by_id (blob.codec) : NULL;
+  const uint8_t *from;
+  const struct codec *codec;
   uint64_t actual;
 
+  if (word_is_cold (word))
+    return group_decode (owner, page, &word, 1, data, print) == 1 ? 0 : -EIO;
+  from = find_blob (owner, page, word, &blob);
+  codec = from ? codec_by_id (blob.codec) : NULL;
   if (!codec || codec->decompress (from + VMSWAP_BLOB_HEADER_SIZE, blob.length,
                                    data) != 0)
     return -EIO;
@@ -396,6 +457,7 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word,
     }
     return 0;
   case VMSWAP_WORD_BLOB:
+  case VMSWAP_WORD_COLD:
     return blob_decode (volume, page, word, data, NULL);
   case VMSWAP_WORD_SHARED:
     return share_decode (volume->pool, word, place, data);
@@ -403,6 +465,19 @@ page_decode (struct volume *volume, uint32_t page, uint64_t word,
     break;
   }
   return -EIO; /* lost */
+}
+
+unsigned
+page_decode_run (struct volume *volume, uint32_t page, const uint64_t *words,
+                 const uint64_t *places, unsigned n, void *data)
+{
+  if (word_is_cold (words[0])) {
+    cold_touch (volume, page);
+    return group_decode (volume, page, words, n, data, NULL);
+  }
+  if (word_is_shared (words[0]) && word_is_cold (places[0]))
+    cold_touch (&volume->pool->sharing.blobs, word_entry (words[0]));
+  return page_decode (volume, page, words[0], places[0], data) == 0;
 }
 
 void

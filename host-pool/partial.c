@@ -21,15 +21,16 @@ fetch (struct volume *volume, struct worker *worker, uint32_t page,
        struct expected *expected)
 {
   struct pool *pool = volume->pool;
-  int err;
+  int err = 0;
 
   worker_enter (&pool->workers, worker);
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
     page_expect_locked (volume, page, expected);
   }
-  err =
-      page_decode (volume, page, expected->word, expected->place, worker->page);
+  if (page_decode_run (volume, page, &expected->word, &expected->place, 1,
+                       worker->page) == 0)
+    err = -EIO;
   worker_leave (worker);
   return err;
 }

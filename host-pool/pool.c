@@ -38,7 +38,7 @@ destroy_locks (struct pool *pool)
 
 /* Everything that needs memory beyond struct pool itself. */
 static int
-create_parts (struct pool *pool)
+create_parts (struct pool *pool, const struct pool_cold *cold)
 {
   int err;
 
@@ -51,6 +51,9 @@ create_parts (struct pool *pool)
   err = segments_create (&pool->segments, &pool->arena, &pool->workers);
   if (err)
     goto destroy_segments;
+  err = decoders_create (&pool->decoders, &pool->arena);
+  if (err)
+    goto destroy_decoders;
   err = sharing_create (pool, pool->sharing.wanted == POOL_SHARING_OFF
                                   ? INDEX_NONE
                                   : INDEX_SAMPLED);
@@ -60,12 +63,20 @@ create_parts (struct pool *pool)
   if (err)
     goto destroy_cleaner;
   lanes_create (&pool->lanes, &pool->segments);
+  err = cold_create (pool, cold);
+  if (err)
+    goto destroy_cold;
   return 0;
 
+destroy_cold:
+  cold_destroy (pool);
+  lanes_destroy (&pool->lanes);
 destroy_cleaner:
   cleaner_destroy (pool);
 destroy_sharing:
   sharing_destroy (pool);
+destroy_decoders:
+  decoders_destroy (&pool->decoders);
 destroy_segments:
   segments_destroy (&pool->segments);
 destroy_frames:
@@ -77,6 +88,7 @@ destroy_frames:
 int
 pool_create (const struct pool_config *config, struct pool **ret)
 {
+  const struct pool_cold never = { .on = false };
   struct pool_config with_defaults = *config;
   struct pool *pool;
   int err;
@@ -88,7 +100,8 @@ pool_create (const struct pool_config *config, struct pool **ret)
       return -EINVAL;
   }
   else if (config->limit < POOL_MIN_LIMIT || config->limit > POOL_MAX_LIMIT ||
-           !codec_by_name (with_defaults.codec))
+           !codec_by_name (with_defaults.codec) ||
+           !cold_config_is_good (&config->cold))
     return -EINVAL;
 
   pool = aligned_alloc (64, (sizeof *pool + 63) & ~(size_t) 63);
@@ -100,7 +113,7 @@ pool_create (const struct pool_config *config, struct pool **ret)
   err = arena_create (&pool->arena, &with_defaults);
   if (err)
     goto free_pool;
-  err = create_parts (pool);
+  err = create_parts (pool, config->look_only ? &never : &config->cold);
   if (err)
     goto destroy_arena;
   create_locks (pool);
@@ -131,9 +144,11 @@ pool_destroy (struct pool *pool)
   for (unsigned i = 0; i < POOL_MAX_VOLUMES; ++i)
     volume_free (pool->volume[i]);
   destroy_locks (pool);
+  cold_destroy (pool);
   lanes_destroy (&pool->lanes);
   cleaner_destroy (pool);
   sharing_destroy (pool);
+  decoders_destroy (&pool->decoders);
   segments_destroy (&pool->segments);
   frames_destroy (&pool->frames);
   workers_destroy (&pool->workers);

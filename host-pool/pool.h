@@ -43,6 +43,18 @@ struct volume;
  * written, and at all of them while that pays. */
 enum pool_sharing { POOL_SHARING_AUTO, POOL_SHARING_OFF, POOL_SHARING_ALWAYS };
 
+/* What happens to pages that were written long ago and not read since: they are
+ * compressed anew with zstd, four neighbours together, by a thread of its own at
+ * idle priority, when the steward runs. */
+struct pool_cold {
+  bool on;
+  unsigned after; /* seconds; a pool that is full takes younger ones */
+  unsigned cpu;   /* percent of one CPU, at the most; 0: 10 */
+  int level;      /* of zstd, 1 to 19; 0: 3 */
+};
+
+#define POOL_COLD_MAX_LEVEL 19
+
 /* What a pool is made from.  Zero means the default in every field but
  * limit. */
 struct pool_config {
@@ -50,6 +62,7 @@ struct pool_config {
   const char *codec; /* name of the compressor: "lz4" (default), "none" */
 
   enum pool_sharing sharing;
+  struct pool_cold cold;
 
   /* A directory on tmpfs, or NULL.  The pool then lives in a file there, and
    * the next pool_create finds its pages again, however this process ends. */
@@ -142,11 +155,18 @@ struct pool_stats {
 
   uint64_t blob_bytes; /* live blobs, headers and padding included */
   uint64_t data_bytes; /* live compressed bytes alone */
-  uint64_t stored_pages; /* pages that hold data: blob, shared and fill pages */
+  uint64_t stored_pages; /* pages that hold data: all of those below but lost
+                          * ones */
   uint64_t blob_pages;   /* pages with a blob of their own */
   uint64_t raw_pages;  /* of these: incompressible, stored as they are */
   uint64_t fill_pages; /* pages of one repeated value, no blob */
   uint64_t lost_pages; /* pages whose data is gone: they read as errors */
+
+  uint64_t cold_pages;   /* pages in groups, compressed together */
+  uint64_t cold_bytes;   /* what those take, of blob_bytes */
+  uint64_t pages_cooled; /* pages that went into groups, by this process */
+  uint64_t pages_warmed; /* … and came out, because they were read */
+  uint64_t cold_cpu_ns;  /* CPU time that this took */
 
   uint64_t shared_pages;      /* pages that share a blob */
   uint64_t shared_bytes;      /* what they would take without */
@@ -307,11 +327,13 @@ extern uint64_t volume_count_lost (struct volume *volume);
 
 struct volume_stats {
   uint64_t size;          /* virtual size */
-  uint64_t stored_pages;  /* pages that hold data: blob, shared, fill */
+  uint64_t stored_pages;  /* pages that hold data: blob, cold, shared, fill */
   uint64_t blob_pages;    /* pages with a blob of their own */
   uint64_t raw_pages;     /* of these: incompressible */
   uint64_t fill_pages;    /* pages of one repeated value */
   uint64_t lost_pages;    /* pages whose data is gone */
+  uint64_t cold_pages;    /* pages in groups, compressed together */
+  uint64_t cold_bytes;    /* what those take, of blob_bytes */
   uint64_t shared_pages;  /* pages that share a blob with others */
   uint64_t shared_bytes;  /* what these would take without */
   uint64_t shared_part;   /* … and take: each pays its part of what it shares,

@@ -148,27 +148,33 @@ quota_refill (struct volume *volume)
   refill_locked (volume);
 }
 
+/* What a word takes that is to be stored: never that of a cold page. */
 static uint64_t
 word_bytes (uint64_t word)
 {
-  return word_is_blob (word) ? blob_size (word_length (word)) : 0;
+  return word_is_blob (word) ? word_size (word) : 0;
 }
 
-/* What blobs grow by when the word takes the place of the old one. */
+/* What blobs grow by when the word takes the place of the page's old one. */
 static uint64_t
-growth (uint64_t word, uint64_t old)
+growth_locked (struct volume *volume, uint32_t page, uint64_t word,
+               uint64_t old)
 {
-  const uint64_t now = word_bytes (word), before = word_bytes (old);
+  const uint64_t now = word_bytes (word);
+  const uint64_t before = page_freeable_locked (volume, page, old);
 
   return now > before ? now - before : 0;
 }
 
 /* … and what the volume is charged grows by, shared pages included. */
 static uint64_t
-charge_growth (struct pool *pool, uint64_t word, uint64_t old)
+charge_growth_locked (struct volume *volume, uint32_t page, uint64_t word,
+                      uint64_t old)
 {
+  struct pool *pool = volume->pool;
   const uint64_t now = word_bytes (word) + share_bytes (pool, word);
-  const uint64_t before = word_bytes (old) + share_bytes (pool, old);
+  const uint64_t before = page_freeable_locked (volume, page, old) +
+                          share_bytes (pool, old);
 
   return now > before ? now - before : 0;
 }
@@ -186,8 +192,8 @@ quota_take_locked (struct volume *volume, struct tally *tally, uint32_t page,
                    uint64_t word)
 {
   const uint64_t old = table_get_locked (volume, page);
-  const uint64_t more = growth (word, old);
-  const uint64_t charged = charge_growth (volume->pool, word, old);
+  const uint64_t more = growth_locked (volume, page, word, old);
+  const uint64_t charged = charge_growth_locked (volume, page, word, old);
   const uint64_t frames = table_frames_wanted_locked (volume, page);
 
   if (more == 0 && charged == 0 && frames == 0)
@@ -221,8 +227,8 @@ wanted (struct volume *volume, uint32_t page, uint64_t word, uint64_t *old,
       (uint64_t) table_frames_wanted_locked (volume, page) * POOL_PAGE_SIZE;
 
   *old = table_get_locked (volume, page);
-  *charged = charge_growth (volume->pool, word, *old) + frames;
-  return growth (word, *old) + frames;
+  *charged = charge_growth_locked (volume, page, word, *old) + frames;
+  return growth_locked (volume, page, word, *old) + frames;
 }
 
 int
@@ -339,7 +345,7 @@ reserve_admit (struct volume *volume, uint32_t page, uint64_t word)
   if (bytes <= promised)
     return 0;
   limit = room_now (pool);
-  if (word_is_blob (old))
+  if (word_has_place (old))
     limit += pool_slack (pool) / 4;
   if (bytes <= unfilled)
     return taken_with (pool, &pool->promised) + bytes - promised <= limit

@@ -57,7 +57,7 @@ satisfied (struct pool *pool, enum reclaim_need need)
     frames_trim (&pool->frames);
     return segments_available (segments) > 0;
   }
-  /* Frames need an account below the limit: a warm segment less. */
+  /* Frames need an account below the limit: a ready segment less. */
   return segments_give_back (segments, 0) > 0 ||
          arena_left (&pool->arena) >= FRAMES_BATCH_BYTES;
 }
@@ -130,16 +130,23 @@ pool_release_memory (struct pool *pool)
 int
 pool_compact (struct pool *pool)
 {
+  uint64_t cooled;
+  bool room;
   int err;
 
   sharing_weigh (pool);
   while (sharing_sweep (pool))
     ;
   lanes_seal (&pool->lanes);
+  /* Cleaning makes room for more groups, and those leave more to clean. */
   do {
-    pool_reap (pool);
-    err = cleaner_step (pool, CLEAN_IDLE);
-  } while (err == 0);
+    cooled = atomic_load (&pool->cold.cooled);
+    room = cold_finish (pool);
+    do {
+      pool_reap (pool);
+      err = cleaner_step (pool, CLEAN_IDLE);
+    } while (err == 0);
+  } while (!room && atomic_load (&pool->cold.cooled) > cooled);
   lanes_seal (&pool->lanes);
   pool_release_memory (pool);
   return err == -ENOENT || err == -EAGAIN ? 0 : err;

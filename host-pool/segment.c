@@ -2,10 +2,10 @@
 /* Owns the segment table and the lists of free and retired segments.
  *
  * Invariants
- *  1. live of a segment is the sum of blob_size over the page words that name
- *     it, plus the blobs in flight into it.
- *  2. A segment is on exactly one list when it is FREE (warm, cold, reserve)
- *     or LIMBO, and on none otherwise; segments from next_cold on are cold
+ *  1. live of a segment is the sum of the sizes of the blobs and groups in it
+ *     that page words name, plus those in flight into it.
+ *  2. A segment is on exactly one list when it is FREE (ready, bare, reserve)
+ *     or LIMBO, and on none otherwise; segments from next_bare on are bare
  *     without being on the list.
  *  3. Every segment that may hold memory is charged (nr_charged of them, the
  *     reserve included).
@@ -19,6 +19,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "crash-point.h"
@@ -90,12 +91,12 @@ list_pop (struct segments *segments, struct segment_list *list)
 }
 
 static uint32_t
-pop_cold_locked (struct segments *segments)
+pop_bare_locked (struct segments *segments)
 {
-  if (segments->cold.length)
-    return list_pop (segments, &segments->cold);
-  if (segments->next_cold < segments->nr)
-    return segments->next_cold++;
+  if (segments->bare.length)
+    return list_pop (segments, &segments->bare);
+  if (segments->next_bare < segments->nr)
+    return segments->next_bare++;
   return SEGMENT_NONE;
 }
 
@@ -120,7 +121,7 @@ segments_create (struct segments *segments, struct arena *arena,
   if (!arena_charge (arena, SEGMENT_RESERVE * POOL_SEGMENT_SIZE))
     return -ENOMEM;
   for (unsigned i = 0; i < SEGMENT_RESERVE; ++i)
-    list_push (segments, &segments->reserve, segments->next_cold++);
+    list_push (segments, &segments->reserve, segments->next_bare++);
   return 0;
 }
 
@@ -148,6 +149,8 @@ segment_adopt (struct segments *segments, uint32_t segment, uint32_t live,
       image->used = 0;
     if (image->birth >= atomic_load (&segments->next_birth))
       atomic_store (&segments->next_birth, image->birth + 1);
+    /* How old its blobs are is not known. */
+    atomic_store (&state->born, segment_clock ());
     set_state (segments, segment, VMSWAP_SEGMENT_SEALED);
   }
   if (image->used < end)
@@ -170,7 +173,7 @@ segments_adopt_done (struct segments *segments)
       set_state (segments, i, VMSWAP_SEGMENT_FREE);
       list_append (segments,
                    reserve++ < SEGMENT_RESERVE ? &segments->reserve
-                                               : &segments->cold,
+                                               : &segments->bare,
                    i);
       continue;
     }
@@ -182,7 +185,7 @@ segments_adopt_done (struct segments *segments)
       break;
     segments->nr_charged++;
   }
-  segments->next_cold = segments->nr;
+  segments->next_bare = segments->nr;
   arena_charge_anyway (arena,
                        (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE);
   return reserve >= SEGMENT_RESERVE ? 0 : -ENOSPC;
@@ -201,19 +204,22 @@ take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   atomic_fetch_add (&segments->transit, 1);
 
-  *ret = list_pop (segments, &segments->warm);
+  *ret = list_pop (segments, &segments->ready);
   if (*ret != SEGMENT_NONE)
     return 0;
 
   if (arena_charge (segments->arena, POOL_SEGMENT_SIZE)) {
-    *ret = pop_cold_locked (segments);
+    *ret = pop_bare_locked (segments);
     if (*ret != SEGMENT_NONE) {
       segments->nr_charged++;
       return 0;
     }
     arena_uncharge (segments->arena, POOL_SEGMENT_SIZE);
   }
-  if (user == SEGMENT_FOR_CLEANER) {
+  /* What becomes cold takes less than before: the segment comes back. */
+  if (user == SEGMENT_FOR_CLEANER ||
+      (user == SEGMENT_FOR_COLD &&
+       segments->reserve.length == SEGMENT_RESERVE)) {
     *ret = list_pop (segments, &segments->reserve);
     /* Those that have memory lie in front. */
     if (segments->nr_unbacked > segments->reserve.length)
@@ -233,7 +239,7 @@ put_free_locked (struct segments *segments, uint32_t segment)
   if (segments->reserve.length + segments->nr_punching < SEGMENT_RESERVE)
     list_push (segments, &segments->reserve, segment);
   else
-    list_push (segments, &segments->warm, segment);
+    list_push (segments, &segments->ready, segment);
 }
 
 void
@@ -261,7 +267,7 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
   err = take_free (segments, user, &segment);
   if (err)
     return err;
-  /* Cheap when the memory is there already, as with most warm segments. */
+  /* Cheap when the memory is there already, as with most ready segments. */
   err =
       arena_populate (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
   if (err) {
@@ -312,9 +318,23 @@ retire_if_dead (struct segments *segments, uint32_t segment)
   }
 }
 
-void
-segment_seal (struct segments *segments, uint32_t segment, uint32_t used)
+uint32_t
+segment_clock (void)
 {
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &t);
+  return (uint32_t) t.tv_sec;
+}
+
+void
+segment_seal (struct segments *segments, uint32_t segment, uint32_t used,
+              uint32_t born)
+{
+  struct segment *state = &segments->segment[segment];
+
+  atomic_store_explicit (&state->born, born, memory_order_relaxed);
+  atomic_store_explicit (&state->examined, false, memory_order_relaxed);
   __atomic_store_n (&segments->arena->segments[segment].used, used,
                     __ATOMIC_RELAXED);
   CRASH_POINT ("segment full");
@@ -392,8 +412,8 @@ segments_give_back (struct segments *segments, unsigned keep)
     uint32_t segment;
 
     lock_acquire (&segments->lock);
-    segment = segments->warm.length > keep
-                  ? list_pop (segments, &segments->warm)
+    segment = segments->ready.length > keep
+                  ? list_pop (segments, &segments->ready)
                   : SEGMENT_NONE;
     lock_release (&segments->lock);
     if (segment == SEGMENT_NONE)
@@ -402,7 +422,7 @@ segments_give_back (struct segments *segments, unsigned keep)
     arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
     CRASH_POINT ("segment given back");
     lock_acquire (&segments->lock);
-    list_push (segments, &segments->cold, segment);
+    list_push (segments, &segments->bare, segment);
     segments->nr_charged--;
     lock_release (&segments->lock);
     arena_uncharge (arena, POOL_SEGMENT_SIZE);
@@ -439,19 +459,19 @@ segments_available (struct segments *segments)
   const uint64_t left = arena_left (segments->arena);
 
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-  return segments->warm.length + left / POOL_SEGMENT_SIZE;
+  return segments->ready.length + left / POOL_SEGMENT_SIZE;
 }
 
 uint32_t
-segments_warm (struct segments *segments)
+segments_ready (struct segments *segments)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-  return segments->warm.length;
+  return segments->ready.length;
 }
 
 uint32_t
 segments_high (struct segments *segments)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
-  return segments->next_cold;
+  return segments->next_bare;
 }

@@ -3,8 +3,8 @@
  * the lists of free ones.  proto/vmswap-image.h has the table of states.
  *
  * Three ways a segment can be free:
- *   warm     has memory and is charged; the first to be taken
- *   cold     has no memory
+ *   ready    has memory and is charged; the first to be taken
+ *   bare     has no memory
  *   reserve  charged, for the cleaner alone: it must be able to move blobs
  *            out of a victim when nothing else is left */
 
@@ -30,6 +30,10 @@ struct segment {
   bool adopted; /* from an earlier process, which may have left holes: places
                  * that were given out and not filled */
   uint64_t tag; /* of its retirement */
+
+  /* Once it is sealed: */
+  _Atomic uint32_t born;     /* when the youngest blob was written */
+  _Atomic bool examined; /* nothing in it is worth recompressing: cold.c */
 };
 
 struct segment_list {
@@ -41,9 +45,9 @@ struct segments {
   struct workers *workers;
   struct lock lock; /* the lists and the counts below */
   struct segment *segment;
-  struct segment_list warm, cold, reserve, limbo;
+  struct segment_list ready, bare, reserve, limbo;
   uint32_t nr;
-  uint32_t next_cold;       /* never used so far: this one and those above */
+  uint32_t next_bare;       /* never used so far: this one and those above */
   uint32_t nr_charged;      /* segments that may hold memory */
   uint32_t nr_unbacked;     /* of the reserve: charged, but hold none now; they
                              * are the last of its list */
@@ -53,7 +57,8 @@ struct segments {
   _Atomic uint64_t opened; /* how many lanes have opened, ever */
 };
 
-enum segment_user { SEGMENT_FOR_WRITER, SEGMENT_FOR_CLEANER };
+/* The cleaner may use up the reserve, the cold generation one segment of it. */
+enum segment_user { SEGMENT_FOR_WRITER, SEGMENT_FOR_CLEANER, SEGMENT_FOR_COLD };
 
 extern int segments_create (struct segments *segments, struct arena *arena,
                             struct workers *workers);
@@ -72,7 +77,10 @@ extern void segment_installed (struct segments *segments);
 
 /* An OPEN segment gets no more blobs. */
 extern void segment_seal (struct segments *segments, uint32_t segment,
-                          uint32_t used);
+                          uint32_t used, uint32_t born);
+
+/* Seconds, since some time; costs nothing. */
+extern uint32_t segment_clock (void);
 
 /* Accounts for a blob: credit when its place is taken, published when a page
  * word names it (or it is given up), debit when no word names it any more. */
@@ -101,7 +109,7 @@ extern int segments_adopt_done (struct segments *segments);
  * how many. */
 extern unsigned segments_reap (struct segments *segments);
 
-/* Gives the memory of warm segments back to the host, down to keep of them.
+/* Gives the memory of ready segments back to the host, down to keep of them.
  * Returns how many. */
 extern unsigned segments_give_back (struct segments *segments, unsigned keep);
 
@@ -111,7 +119,7 @@ extern void segments_release_reserve (struct segments *segments);
 /* Segments that a writer could take now, without cleaning. */
 extern uint64_t segments_available (struct segments *segments);
 
-extern uint32_t segments_warm (struct segments *segments);
+extern uint32_t segments_ready (struct segments *segments);
 
 extern enum vmswap_segment_state segment_state (const struct segments *segments,
                                                 uint32_t segment);

@@ -36,6 +36,15 @@ lose_page (struct volume *volume, uint32_t page)
   tally_apply (volume, &tally, 0);
 }
 
+/* What the page takes alone: of a cold one, only a guess is to be had without
+ * a look at it. */
+static uint32_t
+bytes_alone (uint64_t place)
+{
+  return word_is_cold (place) ? word_size (place) / VMSWAP_GROUP_PAGES
+                              : word_size (place);
+}
+
 /* One more word names the entry. */
 static struct entry
 counted (struct entry entry, const struct volume *volume, uint64_t place)
@@ -44,7 +53,7 @@ counted (struct entry entry, const struct volume *volume, uint64_t place)
     return (struct entry){
       .count = 1,
       .scope = sharing_scope (volume),
-      .units = blob_size (word_length (place)) / VMSWAP_BLOB_ALIGN,
+      .units = bytes_alone (place) / VMSWAP_BLOB_ALIGN,
     };
   entry.count++;
   if (entry.scope != sharing_scope (volume))
@@ -89,7 +98,7 @@ count_word (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
   if (recount->err || !word_is_shared (word))
     return;
   place = share_place (volume->pool, word);
-  if (word_is_blob (place))
+  if (word_has_place (place))
     recount->err = count_entry (volume, word_entry (word), place);
   else
     lose_page (volume, page);
@@ -111,7 +120,7 @@ drop_unnamed (struct volume *blobs, uint32_t at, uint64_t word, void *opaque)
     if (sharing_entry_locked (pool, at).count)
       return;
     table_set_locked (blobs, at, 0, &old);
-    page_release_locked (pool, &tally, word);
+    page_release_locked (blobs, at, &tally, word);
   }
   tally_apply (blobs, &tally, 0);
 }

@@ -108,13 +108,13 @@ identify (struct volume *volume, uint32_t page, struct target *self,
     word = table_get_locked (volume, page);
   }
   *self = (struct target){ .volume = volume->id, .page = page };
-  if (word_is_blob (word))
+  if (word_has_place (word))
     return blob_print (volume, page, word, print);
   if (!word_is_shared (word))
     return false;
   *self = (struct target){ .shared = true, .page = word_entry (word) };
   word = share_place (pool, word);
-  return word_is_blob (word) &&
+  return word_has_place (word) &&
          blob_print (&pool->sharing.blobs, self->page, word, print);
 }
 

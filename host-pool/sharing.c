@@ -175,7 +175,7 @@ set_blob_locked (struct pool *pool, uint32_t entry, uint64_t word)
 
   if (err)
     return err;
-  page_release_locked (pool, &tally, old);
+  page_release_locked (blobs, entry, &tally, old);
   tally_word (&tally, word, 1);
   tally_apply (blobs, &tally, 0);
   return 0;
@@ -290,7 +290,7 @@ share_decode (struct pool *pool, uint64_t word, uint64_t place, void *data)
   uint64_t print;
   int err;
 
-  if (!word_is_blob (place))
+  if (!word_has_place (place))
     return -EIO;
   err = blob_decode (&pool->sharing.blobs, word_entry (word), place, data,
                      &print);
@@ -315,7 +315,7 @@ static bool
 is_same (const struct seeker *seeker, struct volume *owner, uint32_t page,
          uint64_t word)
 {
-  return word_is_blob (word) &&
+  return word_has_place (word) &&
          blob_has_print (owner, page, word, seeker->print) &&
          blob_decode (owner, page, word, seeker->worker->blob, NULL) == 0 &&
          memcmp (seeker->worker->blob, seeker->data, POOL_PAGE_SIZE) == 0;
@@ -354,15 +354,39 @@ join (const struct seeker *seeker, uint32_t entry)
   return word;
 }
 
+/* The blob of a page that is to be shared: where it is, and its word. */
+struct original {
+  const uint8_t *at;
+  uint64_t word;
+};
+
+/* A cold page has none: the seeker's, which is the same, is compressed. */
+static struct original
+find_original (const struct seeker *seeker, uint64_t word)
+{
+  struct pool *pool = seeker->volume->pool;
+  const struct place from = word_place (word);
+
+  if (!word_is_cold (word))
+    return (struct original){
+      .at = arena_segment (&pool->arena, from.segment) + from.offset,
+      .word = word,
+    };
+  return (struct original){
+    .at = seeker->worker->blob,
+    .word = page_encode (&pool->sharing.blobs, seeker->worker, 0, seeker->data,
+                         seeker->print),
+  };
+}
+
 /* Copies a blob to the end of the log, as that of the entry.  False: there is
  * no room in an open segment. */
 static bool
-copy_blob (struct pool *pool, uint32_t entry, uint64_t word, uint64_t *ret)
+copy_blob (struct pool *pool, uint32_t entry, const struct original *original,
+           uint64_t *ret)
 {
-  const struct place from = word_place (word);
-  const uint32_t length = word_length (word);
-  const uint8_t *old = arena_segment (&pool->arena, from.segment) + from.offset;
-  struct blob blob = blob_unpack (old);
+  const uint32_t length = word_length (original->word);
+  struct blob blob = blob_unpack (original->at);
   struct place to;
   uint8_t *new;
 
@@ -372,18 +396,18 @@ copy_blob (struct pool *pool, uint32_t entry, uint64_t word, uint64_t *ret)
   blob.page = entry;
   new = arena_segment (&pool->arena, to.segment) + to.offset;
   blob_pack (new, &blob);
-  memcpy (new + VMSWAP_BLOB_HEADER_SIZE, old + VMSWAP_BLOB_HEADER_SIZE, length);
+  memcpy (new + VMSWAP_BLOB_HEADER_SIZE,
+          original->at + VMSWAP_BLOB_HEADER_SIZE, length);
   CRASH_POINT ("shared blob copied");
-  *ret = word_moved (word, to);
+  *ret = word_moved (original->word, to);
   return true;
 }
 
 /* The other page names the entry, too, if it has not changed since. */
 static bool
 redirect (const struct seeker *seeker, struct volume *other, uint32_t page,
-          uint64_t word, uint64_t shared)
+          uint64_t word, uint64_t shared, uint32_t bytes)
 {
-  struct pool *pool = other->pool;
   struct tally tally = { 0 };
   uint64_t old;
 
@@ -393,10 +417,10 @@ redirect (const struct seeker *seeker, struct volume *other, uint32_t page,
       return false;
     table_set_locked (other, page, shared, &old);
     CRASH_POINT ("other page shared");
-    page_release_locked (pool, &tally, old);
+    page_release_locked (other, page, &tally, old);
   }
   tally_word (&tally, shared, 1);
-  tally.shared_bytes = blob_size (word_length (word));
+  tally.shared_bytes = bytes;
   tally_apply (other, &tally, seeker->worker->shard);
   return true;
 }
@@ -407,7 +431,8 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
          uint64_t word)
 {
   struct pool *pool = other->pool;
-  const uint32_t size = blob_size (word_length (word));
+  const struct original original = find_original (seeker, word);
+  const uint32_t size = word_size (original.word);
   const struct entry entry = {
     .count = 2,
     .scope = seeker->scope,
@@ -426,7 +451,7 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
   if (entry_alloc (pool, entry, &at) != 0)
     return 0;
   shared = word_shared (at, seeker->print);
-  if (!copy_blob (pool, at, word, &place)) {
+  if (!copy_blob (pool, at, &original, &place)) {
     entry_put (pool, at);
     entry_put (pool, at);
     return 0;
@@ -437,7 +462,7 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
   }
   segment_published (&pool->segments, word_place (place).segment);
   CRASH_POINT ("shared blob named");
-  if (!redirect (seeker, other, page, word, shared))
+  if (!redirect (seeker, other, page, word, shared, size))
     entry_put (pool, at);
   seeker->tally->shared_bytes += size;
   share_note (seeker->volume, (struct target){ .shared = true, .page = at },

@@ -13,7 +13,8 @@
       what (data_bytes) what (blob_bytes) what (pages_written)                 \
           what (pages_read) what (pages_trimmed) what (bad_pages)              \
               what (writes_refused) what (quota_refused) what (shared_pages)   \
-                  what (shared_bytes) what (share_lookups) what (share_hits)
+                  what (shared_bytes) what (share_lookups) what (share_hits)       \
+                      what (cold_pages) what (cold_bytes)
 
 void
 tally_add (struct volume *volume, const struct tally *tally, unsigned shard)
@@ -74,6 +75,13 @@ tally_depart (struct pool *pool, struct volume *volume)
   add_volume (&pool->departed, volume);
 }
 
+static uint64_t
+stored_pages (const struct tally *sum)
+{
+  return sum->blob_pages + sum->cold_pages + sum->shared_pages +
+         sum->fill_pages;
+}
+
 static void
 get_segments (struct pool *pool, struct pool_stats *ret)
 {
@@ -88,7 +96,7 @@ get_segments (struct pool *pool, struct pool_stats *ret)
     ret->segment_bytes =
         (uint64_t) segments->nr_charged * POOL_SEGMENT_SIZE - unbacked;
     ret->free_bytes =
-        (uint64_t) (segments->warm.length + segments->reserve.length +
+        (uint64_t) (segments->ready.length + segments->reserve.length +
                     segments->limbo.length) *
             POOL_SEGMENT_SIZE -
         unbacked;
@@ -123,12 +131,17 @@ pool_get_stats (struct pool *pool, struct pool_stats *ret)
     .fixed_bytes = pool_fixed_bytes (pool),
     .blob_bytes = sum.blob_bytes + shared.blob_bytes,
     .data_bytes = sum.data_bytes + shared.data_bytes,
-    .stored_pages = sum.blob_pages + sum.shared_pages + sum.fill_pages,
+    .stored_pages = stored_pages (&sum),
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,
+    .cold_pages = sum.cold_pages,
+    .cold_bytes = sum.cold_bytes,
+    .pages_cooled = atomic_load (&pool->cold.cooled),
+    .pages_warmed = atomic_load (&pool->cold.warmed),
+    .cold_cpu_ns = atomic_load (&pool->cold.cpu_ns),
     .shared_pages = sum.shared_pages,
     .shared_bytes = sum.shared_bytes,
-    .shared_blobs = shared.blob_pages,
+    .shared_blobs = shared.blob_pages + shared.cold_pages,
     .shared_blob_bytes = shared.blob_bytes,
     .sharing_all = index_mode (&pool->index) == INDEX_ALL,
     .share_lookups = sum.share_lookups,
@@ -186,9 +199,11 @@ volume_get_stats (struct volume *volume, struct volume_stats *ret)
   add_volume (&sum, volume);
   *ret = (struct volume_stats){
     .size = volume->size,
-    .stored_pages = sum.blob_pages + sum.shared_pages + sum.fill_pages,
+    .stored_pages = stored_pages (&sum),
     .blob_pages = sum.blob_pages,
     .raw_pages = sum.raw_pages,
+    .cold_pages = sum.cold_pages,
+    .cold_bytes = sum.cold_bytes,
     .fill_pages = sum.fill_pages,
     .lost_pages = sum.lost_pages,
     .shared_pages = sum.shared_pages,

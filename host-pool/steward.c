@@ -7,7 +7,9 @@
  *   busy        keeps segments ready, cleans lazily
  *   quiet       cleans thoroughly, seals open segments, gives memory back
  *
- * Lock: steward->lock for the stop flag. */
+ * Besides, at a pace of its own, it makes old pages cold (cold.h).
+ *
+ * Lock: steward->lock for the stop flag and the nudge. */
 
 #include <config.h>
 
@@ -112,7 +114,7 @@ keep_ready (struct pool *pool, struct watch *watch)
   if (want > MAX_WARM)
     want = MAX_WARM;
   segments_give_back (segments, want);
-  if (segments_warm (segments) >= want)
+  if (segments_ready (segments) >= want)
     return;
   /* Those that are ready come first, then new ones. */
   while (n < want && segments_available (segments) > low_water (pool) &&
@@ -172,24 +174,46 @@ tick (struct pool *pool, struct watch *watch)
   return BUSY_TICK;
 }
 
+/* Waits until then, or for a nudge.  False: it is over. */
+static bool
+wait_until (struct steward *steward, uint64_t then)
+{
+  const uint64_t now = milliseconds ();
+
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&steward->lock);
+  if (!steward->stop && !steward->nudged && then > now)
+    lock_wait (&steward->lock, &steward->cond, (int) (then - now));
+  steward->nudged = false;
+  return !steward->stop;
+}
+
 static void *
 steward_main (void *arg)
 {
   struct pool *pool = arg;
-  struct steward *steward = &pool->steward;
   struct watch watch = { .busy_at = milliseconds () };
-  unsigned pause = BUSY_TICK;
+  uint64_t next_tick = milliseconds () + BUSY_TICK;
+  uint64_t next_cold = next_tick;
 
-  for (;;) {
-    lock_acquire (&steward->lock);
-    if (!steward->stop)
-      lock_wait (&steward->lock, &steward->cond, pause);
-    const bool stop = steward->stop;
-    lock_release (&steward->lock);
-    if (stop)
-      return NULL;
-    pause = tick (pool, &watch);
+  while (wait_until (&pool->steward,
+                     next_tick < next_cold ? next_tick : next_cold)) {
+    if (milliseconds () >= next_tick) {
+      const unsigned pause = tick (pool, &watch);
+
+      next_tick = milliseconds () + pause;
+    }
+    /* Whatever woke it up: it says itself whether it is its turn. */
+    next_cold = milliseconds () + cold_step (pool);
   }
+  return NULL;
+}
+
+void
+steward_nudge (struct pool *pool)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->steward.lock);
+  pool->steward.nudged = true;
+  pthread_cond_signal (&pool->steward.cond);
 }
 
 void
@@ -214,9 +238,14 @@ pool_start_steward (struct pool *pool)
 
   if (arena_denied (&pool->arena))
     return -ENOMEM;
+  err = cold_start (pool);
+  if (err)
+    return err;
   steward->stop = false;
   err = pthread_create (&steward->thread, NULL, steward_main, pool);
   steward->running = err == 0;
+  if (err)
+    cold_stop (pool);
   return -err;
 }
 
@@ -234,4 +263,5 @@ pool_stop_steward (struct pool *pool)
   }
   pthread_join (steward->thread, NULL);
   steward->running = false;
+  cold_stop (pool);
 }

@@ -45,6 +45,19 @@ word_is_shared (uint64_t word)
   return word_tag (word) == VMSWAP_WORD_SHARED;
 }
 
+static inline bool
+word_is_cold (uint64_t word)
+{
+  return word_tag (word) == VMSWAP_WORD_COLD;
+}
+
+/* Does the word name bytes in the arena by itself? */
+static inline bool
+word_has_place (uint64_t word)
+{
+  return word_is_blob (word) || word_is_cold (word);
+}
+
 static inline uint64_t
 word_shared (uint32_t entry, uint64_t fingerprint)
 {
@@ -121,8 +134,35 @@ word_is_raw (uint64_t word)
   return word_length (word) == POOL_PAGE_SIZE;
 }
 
-/* Can the word be what somebody stored?  Of a blob, and of a shared page, the
- * blob itself tells. */
+/* A page of the group at that place; size: of all of the group, a multiple of
+ * VMSWAP_BLOB_ALIGN. */
+static inline uint64_t
+word_cold (struct place place, uint32_t size, uint64_t fingerprint)
+{
+  return (word_blob (place, size / VMSWAP_BLOB_ALIGN, fingerprint) &
+          ~WORD_MASK (VMSWAP_WORD_TAG_BITS)) |
+         VMSWAP_WORD_COLD;
+}
+
+/* What lies at the place that the word names: a blob or a group, header and
+ * padding included. */
+static inline uint32_t
+word_size (uint64_t word)
+{
+  return word_is_cold (word) ? word_length (word) * VMSWAP_BLOB_ALIGN
+                             : blob_size (word_length (word));
+}
+
+/* Are both cold, and in the same group? */
+static inline bool
+word_same_group (uint64_t word, uint64_t other)
+{
+  return word_is_cold (word) &&
+         ((word ^ other) & WORD_MASK (VMSWAP_WORD_FINGERPRINT_SHIFT)) == 0;
+}
+
+/* Can the word be what somebody stored?  Of a blob, a group, and a shared page,
+ * the blob itself tells. */
 static inline bool
 word_is_sound (uint64_t word)
 {
@@ -135,6 +175,7 @@ word_is_sound (uint64_t word)
     return word == VMSWAP_WORD_LOST;
   case VMSWAP_WORD_BLOB:
   case VMSWAP_WORD_SHARED:
+  case VMSWAP_WORD_COLD:
     return true;
   }
   return false;
@@ -175,7 +216,8 @@ word_print (uint64_t word, uint32_t header_fingerprint)
   return word >> VMSWAP_WORD_FINGERPRINT_SHIFT << 32 | header_fingerprint;
 }
 
-/* A blob header, unpacked. */
+/* A blob header, unpacked.  Of a group, length is its size / VMSWAP_BLOB_ALIGN,
+ * and fingerprint tells what is in it. */
 struct blob {
   uint32_t volume;
   uint32_t page;
@@ -183,6 +225,24 @@ struct blob {
   uint8_t codec;
   uint32_t fingerprint;
 };
+
+/* From one blob to the next. */
+static inline uint32_t
+blob_extent (const struct blob *blob)
+{
+  return blob->codec == VMSWAP_CODEC_GROUP ? blob->length * VMSWAP_BLOB_ALIGN
+                                           : blob_size (blob->length);
+}
+
+/* How many pages from the first one on may name it.  Of a group that does not
+ * begin where groups do, none. */
+static inline unsigned
+blob_nr_owners (const struct blob *blob)
+{
+  if (blob->codec != VMSWAP_CODEC_GROUP)
+    return 1;
+  return blob->page % VMSWAP_GROUP_PAGES ? 0 : VMSWAP_GROUP_PAGES;
+}
 
 static inline void
 blob_pack (void *at, const struct blob *blob)

@@ -37,7 +37,7 @@
 #include <stdint.h>
 
 #define VMSWAP_IMAGE_MAGIC "VMSWAPIM" /* 8 bytes, no NUL */
-#define VMSWAP_IMAGE_VERSION 3
+#define VMSWAP_IMAGE_VERSION 4
 #define VMSWAP_IMAGE_OLDEST 1 /* the oldest version that can be adopted */
 #define VMSWAP_IMAGE_KEY_SIZE 192
 
@@ -138,7 +138,9 @@ struct vmswap_image_segment {
  *   |    check     |        value (32 bits)    |    0    |  2 |   fill
  *   +--------------+---------------------------+---------+----+
  *   |      fingerprint (63..35)     |   entry (34..3)    |  3 |   shared
- *   +-------------------------------+--------------------+----+
+ *   +--------------+-----------+--------------+---------+----+
+ *   | fingerprint  | size/4 - 1|  offset / 4  | segment |  4 |   cold
+ *   +--------------+-----------+--------------+---------+----+
  *   |                       0                            |  7 |   lost
  *   +----------------------------------------------------+----+
  *
@@ -149,13 +151,15 @@ struct vmswap_image_segment {
  * starts at the given offset of the segment.  A shared page's blob is that of
  * the given entry of the sharing table; its word holds the high 29 bits of the
  * fingerprint, the header of the blob and the word of the entry the others.  A
- * lost page held data that is
- * gone: it reads as an error until it is written or trimmed. */
+ * cold page is one of a group, which starts there and is of that size.  A lost
+ * page held data that is gone: it reads as an error until it is written or
+ * trimmed. */
 enum vmswap_word_tag {
   VMSWAP_WORD_EMPTY = 0,
   VMSWAP_WORD_BLOB = 1,
   VMSWAP_WORD_FILL = 2,
   VMSWAP_WORD_SHARED = 3,
+  VMSWAP_WORD_COLD = 4, /* since version 4 */
   VMSWAP_WORD_LOST = 7,
 };
 
@@ -191,7 +195,31 @@ struct vmswap_image_blob {
   uint32_t fingerprint;
 };
 
-enum vmswap_codec { VMSWAP_CODEC_NONE = 0, VMSWAP_CODEC_LZ4 = 1 };
+enum vmswap_codec {
+  VMSWAP_CODEC_NONE = 0,
+  VMSWAP_CODEC_LZ4 = 1,
+  VMSWAP_CODEC_GROUP = 2, /* not a page, but a group */
+};
+
+/* A group, since version 4: some of four neighbouring pages, compressed
+ * together.  It is a blob whose header says VMSWAP_CODEC_GROUP, and then
+ *
+ *   page          the first of the four, a multiple of 4
+ *   length - 1    size / 4 - 1, of the group with its header and padding
+ *   fingerprint   bits 0 to 3: which of the four pages are in it;
+ *                 bits 4 and 5: how many bytes of padding it ends with
+ *
+ * After the header: for each page in it, in order, the low half of its
+ * fingerprint (4 bytes); one zstd frame of the pages, one after the other; the
+ * padding.
+ *
+ * The words of its pages all name the group, and lie in one leaf.  A page may
+ * leave it (its word names something else then); the group lives as long as one
+ * word names it.  Its size counts once, however many do. */
+#define VMSWAP_IMAGE_GROUPS 4 /* the first version that has them */
+#define VMSWAP_GROUP_PAGES 4
+#define VMSWAP_GROUP_PADDING_SHIFT 4
+#define VMSWAP_GROUP_PRINT_SIZE 4
 
 #if defined(__cplusplus)
 #define VMSWAP_STATIC_ASSERT static_assert

@@ -27,6 +27,10 @@ run ./model --ops 3000000 --threads 8 --full --no-steward
 run ./model --ops 3000000 --codec none --full
 run ./model --limits --ops 5000000 --threads 8 --volumes 4
 run ./model --limits --ops 3000000 --volumes 16 --size 8M --no-steward
+run ./model --cold --ops 3000000
+run ./model --cold --full --ops 3000000 --threads 8
+run ./model --cold --limits --ops 2000000 --same 2000 --sharing always \
+  --groups 2 --volumes 4
 run ./model --hot --ops 10000000
 run ./model --hot --ops 10000000 --full --size 64M --pool 16M --threads 8
 run ./full --rounds 20 --pool 16M --seed 2

@@ -137,6 +137,7 @@ open_pool (struct volume **volume)
   const struct pool_config config = {
     .limit = 48u << 20,
     .sharing = POOL_SHARING_ALWAYS,
+    .cold = { .on = true, .level = 1 },
     .state = state,
     .reason = reason,
     .reason_size = sizeof reason,
@@ -152,13 +153,26 @@ open_pool (struct volume **volume)
   return pool;
 }
 
-/* A whole run: fill, overwrite some, trim, clean, give back, a volume that
- * comes and goes, and a second run on what the first left. */
+/* Some groups are read, and single pages again when the pool is tidied up. */
+static void
+read_some (struct volume *volume)
+{
+  uint8_t data[POOL_PAGE_SIZE];
+
+  for (unsigned page = 0; page < PAGES; page += 37)
+    if (volume_read (volume, data, sizeof data,
+                     (uint64_t) page * POOL_PAGE_SIZE))
+      fail ("page %u cannot be read", page);
+}
+
+/* A whole run: fill, overwrite some, trim, clean, make cold, give back, a
+ * volume that comes and goes, and a second run on what the first left. */
 static void __attribute__ ((noreturn)) script (void)
 {
   struct volume *volume, *other;
   struct pool *pool = open_pool (&volume);
   uint8_t data[POOL_PAGE_SIZE];
+  struct pool_stats stats;
 
   for (unsigned step = 1; step <= STEPS; ++step) {
     for (unsigned page = 0; page < PAGES; ++page)
@@ -166,7 +180,11 @@ static void __attribute__ ((noreturn)) script (void)
         do_step (volume, page, step);
     if (pool_compact (pool))
       fail ("pool_compact");
+    read_some (volume);
   }
+  pool_get_stats (pool, &stats);
+  if (stats.cold_pages == 0 || stats.pages_warmed == 0)
+    fail ("nothing became cold, or warm");
   if (volume_open (pool, "other", UINT64_C (1) << 40, &other, NULL))
     fail ("volume_open");
   content (data, 1, 1);

@@ -55,12 +55,14 @@ static const struct {
   { "lost", 8 * MIB, 1, 2 }, /* in part: see LOST_FIRST */
   { "twin 1", 8 * MIB, 1, 3 },
   { "twin 2", 8 * MIB, 1, 3 }, /* holds the same, in the same blobs */
+  { "cold", 8 * MIB, 1, 4 },   /* in groups, one of which has lost a page */
 };
 #define NR_VOLUMES (sizeof volumes / sizeof volumes[0])
 #define WEB1 0
 #define DELETED 1
 #define LOST 4
 #define TWINS 5 /* and 6 */
+#define COLD 7
 
 /* The range that "lost" has lost: empty pages in it, but one of zeroes. */
 #define LOST_FIRST 1u
@@ -156,6 +158,8 @@ write_page (struct volume *volume, uint64_t page, enum kind kind, uint64_t seed)
 /* -- making -----------------------------------------------------------------
  */
 
+static bool make_cold; /* pools that are opened make all pages cold */
+
 static struct pool *
 open_pool (const char *state, enum pool_sharing sharing, bool look_only)
 {
@@ -163,6 +167,7 @@ open_pool (const char *state, enum pool_sharing sharing, bool look_only)
   const struct pool_config config = {
     .limit = LIMIT,
     .sharing = sharing,
+    .cold = { .on = make_cold },
     .state = state,
     .look_only = look_only,
     .reason = reason,
@@ -189,7 +194,7 @@ open_volume (struct pool *pool, unsigned i)
 static uint64_t
 seed_of (unsigned volume, unsigned n)
 {
-  return (volume > TWINS ? TWINS : volume) * 100 + n;
+  return (volume == TWINS + 1 ? TWINS : volume) * 100 + n;
 }
 
 /* Garbage, so that the cleaner has to move what lies between, and so that
@@ -229,7 +234,7 @@ write_volume (struct pool *pool, unsigned i)
 static void
 write_twins (struct pool *pool)
 {
-  for (unsigned i = TWINS; i < NR_VOLUMES; ++i) {
+  for (unsigned i = TWINS; i < COLD; ++i) {
     struct volume *volume = open_volume (pool, i);
 
     CHECK_RC (volume_set_group (volume, "twins"), 0);
@@ -237,6 +242,29 @@ write_twins (struct pool *pool)
       if (kind_of (i, n) != EMPTY)
         write_page (volume, n, kind_of (i, n), seed_of (i, n));
   }
+}
+
+/* Everything becomes cold, that of the other volumes too; then a page is
+ * written again. */
+static void
+write_cold (const char *state)
+{
+  struct pool_stats stats;
+  struct volume *volume;
+  struct pool *pool;
+
+  make_cold = true;
+  pool = open_pool (state, POOL_SHARING_AUTO, false);
+  make_cold = false;
+  write_volume (pool, COLD);
+  volume = open_volume (pool, COLD);
+  write_page (volume, 0, TEXT, 7000);
+  CHECK_RC (pool_compact (pool), 0);
+  write_page (volume, 0, TEXT, seed_of (COLD, 0));
+  POOL_CHECK (pool, true);
+  pool_get_stats (pool, &stats);
+  CHECK_LE (40, stats.cold_pages);
+  pool_destroy (pool);
 }
 
 /* Lost to the end; trimmed there; inside one page is zeroed, and one trimmed,
@@ -294,6 +322,7 @@ make (const char *state, bool leave)
   write_twins (pool);
   POOL_CHECK (pool, true);
   pool_destroy (pool);
+  write_cold (state);
   lose_page (state);
   if (!leave)
     return;
@@ -367,9 +396,11 @@ check_volume (struct pool *pool, unsigned i, unsigned more)
     lost += is_lost (i, page);
   }
   volume_get_stats (volume, &stats);
-  CHECK_EQ (stats.blob_pages + stats.shared_pages,
+  CHECK_EQ (stats.blob_pages + stats.cold_pages + stats.shared_pages,
             count[TEXT] + count[RAW] + more);
-  CHECK_EQ (stats.shared_pages, i >= TWINS ? count[TEXT] : 0);
+  CHECK_EQ (stats.shared_pages, i == TWINS || i == TWINS + 1 ? count[TEXT] : 0);
+  if (i == COLD)
+    CHECK_EQ (stats.cold_pages, count[TEXT] + count[RAW] - 1);
   CHECK_EQ (stats.raw_pages, count[RAW]);
   CHECK_EQ (stats.fill_pages, count[FILL] + (i == LOST ? 1 : 0));
   CHECK_EQ (stats.lost_pages, i == WEB1 ? 1 : 0);
@@ -394,6 +425,7 @@ check_pool (struct pool *pool, unsigned more, unsigned format)
   CHECK_EQ (stats.volumes, n);
   CHECK_EQ (stats.limit, LIMIT);
   CHECK_EQ (stats.shared_blobs * 2, stats.shared_pages);
+  CHECK_EQ (stats.cold_pages != 0, format >= volumes[COLD].since);
   POOL_CHECK (pool, true);
 }
 

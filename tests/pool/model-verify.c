@@ -111,16 +111,23 @@ verify_volume_stats (struct model *m, struct model_volume *v,
   if (v->shadow) {
     count_pages (m, v, &zero, &fill);
     /* What is no fill page is a blob; a fill page of a wide value may be. */
-    CHECK_LE (pages - zero - fill, s.blob_pages + s.shared_pages);
-    CHECK_LE (s.blob_pages + s.shared_pages, pages - zero);
-    CHECK_LE (pages - zero, s.blob_pages + s.shared_pages + s.fill_pages);
+    CHECK_LE (pages - zero - fill, s.stored_pages - s.fill_pages);
+    CHECK_LE (s.stored_pages - s.fill_pages, pages - zero);
+    CHECK_LE (pages - zero, s.stored_pages);
   }
-  CHECK_LE (s.blob_pages + s.shared_pages + s.fill_pages, pages);
+  CHECK_EQ (s.stored_pages,
+            s.blob_pages + s.cold_pages + s.shared_pages + s.fill_pages);
+  CHECK_LE (s.stored_pages, pages);
+  CHECK_LE (s.cold_bytes, s.blob_bytes);
   CHECK_LE (s.raw_pages, s.blob_pages);
   CHECK_LE (s.data_bytes, s.blob_bytes);
-  CHECK_LE (s.data_bytes, s.blob_pages * POOL_PAGE_SIZE);
+  /* One page may be all that is left of a group of four. */
+  CHECK_LE (s.data_bytes,
+            (s.blob_pages + s.cold_pages * 4) * POOL_PAGE_SIZE);
   sum->blob_pages += s.blob_pages;
   sum->raw_pages += s.raw_pages;
+  sum->cold_pages += s.cold_pages;
+  sum->cold_bytes += s.cold_bytes;
   sum->fill_pages += s.fill_pages;
   sum->shared_pages += s.shared_pages;
   sum->shared_bytes += s.shared_bytes;
@@ -148,11 +155,14 @@ model_verify (struct model *m)
   pool_get_stats (m->pool, &s);
   CHECK_EQ (s.blob_pages, sum.blob_pages);
   CHECK_EQ (s.raw_pages, sum.raw_pages);
+  CHECK_EQ (s.cold_pages, sum.cold_pages);
+  CHECK_EQ (s.cold_bytes, sum.cold_bytes);
   CHECK_EQ (s.fill_pages, sum.fill_pages);
   CHECK_EQ (s.shared_pages, sum.shared_pages);
   CHECK_EQ (s.shared_bytes, sum.shared_bytes);
   CHECK_LE (s.shared_blobs, s.shared_pages);
-  CHECK_LE (s.shared_blob_bytes, s.shared_bytes);
+  if (!m->opt.cold)
+    CHECK_LE (s.shared_blob_bytes, s.shared_bytes);
   CHECK_EQ (s.blob_bytes, sum.blob_bytes + s.shared_blob_bytes);
   CHECK_LE (sum.data_bytes, s.data_bytes);
   CHECK_LE (sum.table_bytes, s.table_bytes);
@@ -177,6 +187,8 @@ model_empty (struct model *m)
   pool_get_stats (m->pool, &s);
   CHECK_EQ (s.blob_pages, 0);
   CHECK_EQ (s.raw_pages, 0);
+  CHECK_EQ (s.cold_pages, 0);
+  CHECK_EQ (s.cold_bytes, 0);
   CHECK_EQ (s.fill_pages, 0);
   CHECK_EQ (s.shared_pages, 0);
   CHECK_EQ (s.shared_blobs, 0);

@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -16,12 +17,13 @@ static const char usage[] =
     "usage: model [--ops N] [--seconds N] [--threads N] [--volumes N]\n"
     "             [--size BYTES] [--pool BYTES] [--seed N] [--codec NAME]\n"
     "             [--check-every N] [--full] [--limits] [--hot]\n"
-    "             [--same N] [--groups N] [--sharing off|auto|always]\n"
+    "             [--cold] [--same N] [--groups N] [--sharing off|auto|always]\n"
     "             [--steward | --no-steward]\n"
     "BYTES may end in K, M, G or T.\n";
 
 enum {
   OPT_FIRST = 256,
+  OPT_COLD,
   OPT_FULL,
   OPT_HOT,
   OPT_LIMITS,
@@ -43,6 +45,7 @@ static const struct option options[] = {
   { "same", required_argument, NULL, 'a' },
   { "groups", required_argument, NULL, 'g' },
   { "sharing", required_argument, NULL, OPT_SHARING },
+  { "cold", no_argument, NULL, OPT_COLD },
   { "full", no_argument, NULL, OPT_FULL },
   { "hot", no_argument, NULL, OPT_HOT },
   { "limits", no_argument, NULL, OPT_LIMITS },
@@ -107,6 +110,9 @@ set_option (struct model_options *opt, int c)
   case OPT_SHARING:
     opt->sharing = sharing_of (optarg);
     break;
+  case OPT_COLD:
+    opt->cold = true;
+    break;
   case OPT_FULL:
     opt->full = true;
     break;
@@ -160,13 +166,24 @@ parse_options (struct model_options *opt, int argc, char **argv)
     opt->check_every = opt->ops / 20 + 1;
   snprintf (test_context, sizeof test_context,
             "seed %" PRIu64 ", %u threads, %u volumes of %" PRIu64
-            "K, pool %" PRIu64 "K, %s%s%s%s, steward %s, sharing %s, %u "
+            "K, pool %" PRIu64 "K, %s%s%s%s%s, steward %s, sharing %s, %u "
             "groups, %u same",
             opt->seed, opt->threads, opt->volumes, opt->size >> 10,
             opt->pool >> 10, opt->codec, opt->full ? ", full" : "",
             opt->hot ? ", hot" : "", opt->limits ? ", limits" : "",
+            opt->cold ? ", cold" : "",
             opt->steward ? "on" : "off", sharing_names[opt->sharing],
             opt->groups, opt->same);
+}
+
+/* In a full pool there may be no room to clean into. */
+static void
+model_compact (struct model *m)
+{
+  const int rc = pool_compact (m->pool);
+
+  if (rc != 0 && !(m->opt.full && rc == -ENOSPC))
+    FAIL ("pool_compact: %d", rc);
 }
 
 bool
@@ -174,6 +191,9 @@ model_tick (struct model *m)
 {
   const uint64_t n = atomic_fetch_add (&m->done, 1) + 1;
 
+  /* Also of what is still in open segments. */
+  if (m->opt.cold && n % (m->opt.check_every / 8 + 1) == 0)
+    model_compact (m);
   if (n % m->opt.check_every == 0)
     POOL_CHECK (m->pool, n / m->opt.check_every % 8 == 0);
   if (n >= m->opt.ops)
@@ -189,7 +209,10 @@ setup (struct model *m)
   const struct model_options *opt = &m->opt;
   const struct pool_config config = { .limit = opt->pool,
                                       .codec = opt->codec,
-                                      .sharing = opt->sharing };
+                                      .sharing = opt->sharing,
+                                      .cold = { .on = opt->cold,
+                                                .cpu = 100,
+                                                .level = 1 } };
 
   content_init (opt->seed);
   CHECK_RC (pool_create (&config, &m->pool), 0);
@@ -295,6 +318,10 @@ print_summary (struct model *m, struct model_thread *threads, double seconds)
   printf ("  sharing: %" PRIu64 " look-ups, %" PRIu64 " hits; %" PRIu64
           " pages share %" PRIu64 " blobs\n",
           s.share_lookups, s.share_hits, s.shared_pages, s.shared_blobs);
+  printf ("  cold: %" PRIu64 " pages went into groups, %" PRIu64
+          " came out; now %" PRIu64 " pages in %" PRIu64 "K, %.2f s of CPU\n",
+          s.pages_cooled, s.pages_warmed, s.cold_pages, s.cold_bytes >> 10,
+          s.cold_cpu_ns / 1e9);
   if (m->opt.same && m->opt.sharing == POOL_SHARING_ALWAYS && done > 10000 &&
       s.share_hits * 50 < s.share_lookups)
     FAIL ("too little was shared to prove anything");

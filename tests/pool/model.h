@@ -51,6 +51,7 @@ struct model_options {
   bool full; /* the pool is too small, writes may be refused */
   bool hot;
   bool limits; /* quotas and reserves, that change */
+  bool cold;   /* what is written becomes cold at once, at full speed */
   bool steward;
 };
 

@@ -291,6 +291,7 @@ static int
 create (struct nth *t)
 {
   const struct pool_config config = { .limit = 64 * MIB,
+                                      .cold = { .on = true, .level = 1 },
                                       .deny = deny,
                                       .deny_opaque = t };
   int rc;

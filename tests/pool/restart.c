@@ -198,6 +198,7 @@ open_pool (bool expect_adopted, struct volume **volume)
   const struct pool_config config = {
     .limit = (uint64_t) pool_mib << 20,
     .sharing = POOL_SHARING_ALWAYS,
+    .cold = { .on = true, .cpu = 100, .level = 1 },
     .state = state,
     .reason = reason,
     .reason_size = sizeof reason,

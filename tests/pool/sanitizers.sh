@@ -56,7 +56,7 @@ build ()
     ${TEST_CPPFLAGS:-} $flags"
   # shellcheck disable=SC2086
   (cd "$work/$name/pool" && "$@" $flags -c "$top"/host-pool/*.c) || return 1
-  for source in test content sampler churn damage full limits nth \
+  for source in test content sampler churn cold damage full limits nth \
       loss quota restart volumes \
       model model-hot model-limits model-shadow model-verify; do
     # shellcheck disable=SC2086
@@ -80,6 +80,7 @@ build ()
       link limits tests/limits.o "$@" &&
       link loss tests/loss.o "$@" &&
       link quota tests/quota.o "$@" &&
+      link cold tests/cold.o "$@" &&
       link volumes tests/volumes.o "$@" &&
       link damage tests/damage.o "$@" &&
       link restart tests/restart.o "$@" &&
@@ -144,6 +145,10 @@ for kind in $kinds; do
     --size 8M
   run "$kind" ./model --ops ${n}0000 --limits --same 300 --sharing always \
     --groups 2 --volumes 3 --full --size 16M --pool 20M
+  run "$kind" ./model --cold --ops ${n}0000 --size 8M
+  run "$kind" ./model --cold --limits --ops ${n}0000 --full --same 300 \
+    --sharing always --groups 2 --volumes 3 --size 16M --pool 20M
+  run "$kind" ./cold
   run "$kind" ./model --hot --ops ${n}0000
   run "$kind" ./model --hot --ops ${n}0000 --full --size 64M --pool 16M
   run "$kind" ./limits

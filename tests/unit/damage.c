@@ -129,6 +129,100 @@ test_every_bit_of_a_word (void)
   pool_destroy (pool);
 }
 
+/* A pool whose pages are all cold. */
+static struct volume *
+cold_volume (const char *name)
+{
+  const struct pool_config config = { .limit = 32 << 20,
+                                      .cold = { .on = true } };
+  struct volume *volume;
+  struct pool_stats stats;
+  struct pool *pool;
+
+  CHECK (pool_create (&config, &pool) == 0);
+  volume = unit_volume (pool, name, PAGES * 4096ul);
+  fill (volume, 0, 1);
+  CHECK (pool_compact (pool) == 0);
+  pool_get_stats (pool, &stats);
+  CHECK (stats.cold_pages == PAGES);
+  return volume;
+}
+
+/* Every bit of a group is covered, for each of its pages. */
+static void
+test_every_bit_of_a_group (void)
+{
+  struct volume *volume = cold_volume ("group");
+  uint8_t *group = blob_of (volume, 8);
+  const uint32_t bits = 8 * word_size (word_of (volume, 8));
+  uint8_t pages[4 * POOL_PAGE_SIZE], expected[4 * POOL_PAGE_SIZE];
+  unsigned refused = 0;
+
+  for (unsigned i = 0; i < 4; ++i) {
+    unit_page (expected + i * POOL_PAGE_SIZE, 8 + i);
+    CHECK (blob_of (volume, 8 + i) == group);
+  }
+  for (uint32_t bit = 0; bit < bits; ++bit) {
+    group[bit / 8] ^= 1 << bit % 8;
+    for (unsigned i = 0; i < 4; ++i) {
+      const int err = volume_read (volume, pages, POOL_PAGE_SIZE,
+                                   (8 + i) * 4096ul);
+
+      CHECK (err == -EIO ||
+             memcmp (pages, expected + i * POOL_PAGE_SIZE, 4096) == 0);
+      refused += err == -EIO;
+    }
+    const int err = volume_read (volume, pages, sizeof pages, 8 * 4096ul);
+    CHECK (err == -EIO || memcmp (pages, expected, sizeof pages) == 0);
+    group[bit / 8] ^= 1 << bit % 8;
+  }
+  /* The content of one page is not in all bits. */
+  CHECK (refused > bits * 9 / 10);
+  read_all (volume, NULL);
+  flip_word (volume, 9);
+  pool_destroy (volume->pool);
+}
+
+/* A group whose header is damaged loses its pages and no others when the
+ * cleaner comes; what is made cold or warm leaves it alone. */
+static void
+test_damaged_group (void)
+{
+  struct volume *volume = cold_volume ("group");
+  struct pool *pool = volume->pool;
+  bool bad[PAGES] = { false };
+  struct pool_stats stats;
+
+  /* Half of the groups go, so that the rest is worth cleaning. */
+  blob_of (volume, 5)[6] ^= 0xff;   /* a length */
+  blob_of (volume, 21)[28] ^= 0xff; /* and the first byte of a frame */
+  for (unsigned page = 0; page < PAGES; page += 8)
+    CHECK (volume_trim (volume, 4 * 4096, page * 4096ul) == 0);
+  CHECK (pool_compact (pool) == 0);
+  fill (volume, 0, 8);
+  fill (volume, 1, 8);
+  fill (volume, 2, 8);
+  fill (volume, 3, 8);
+  for (unsigned i = 0; i < 4; ++i)
+    bad[4 + i] = bad[20 + i] = true;
+  read_all (volume, bad);
+  CHECK (pool_compact (pool) == 0);
+  read_all (volume, bad);
+  pool_get_stats (pool, &stats);
+  CHECK (stats.segments_rescued >= 1 && stats.lost_pages == 4);
+  for (unsigned i = 0; i < 4; ++i) {
+    fill (volume, 4 + i, PAGES);
+    fill (volume, 20 + i, PAGES);
+  }
+  read_all (volume, NULL);
+  unit_check_pool (pool);
+  CHECK (volume_trim (volume, volume_size (volume), 0) == 0);
+  CHECK (pool_compact (pool) == 0);
+  pool_get_stats (pool, &stats);
+  CHECK (stats.segment_bytes == 0);
+  pool_destroy (pool);
+}
+
 /* Damages a header in a segment that is worth cleaning: the cleaner goes by
  * the page tables instead, all other pages of the segment are right, and the
  * page itself is lost, which reads as an error until it is written. */
@@ -198,5 +292,7 @@ main (void)
   test_every_bit_of_a_word ();
   test_cleaner ();
   test_partial_write ();
+  test_every_bit_of_a_group ();
+  test_damaged_group ();
   return 0;
 }

@@ -30,7 +30,7 @@ crash_point (const char *name)
   CHECK (again == segment);
   segment_credit (segments, segment, 200);
   segment_published (segments, segment);
-  segment_seal (segments, segment, 200);
+  segment_seal (segments, segment, 200, 0);
 }
 
 int
@@ -40,7 +40,7 @@ main (void)
   CHECK (segment_take (&pool->segments, SEGMENT_FOR_WRITER, &segment) == 0);
   segment_credit (&pool->segments, segment, 100);
   segment_published (&pool->segments, segment);
-  segment_seal (&pool->segments, segment, 100);
+  segment_seal (&pool->segments, segment, 100, 0);
   segment_debit (&pool->segments, segment, 100);
   CHECK (raced);
   CHECK (segment_state (&pool->segments, segment) == VMSWAP_SEGMENT_SEALED);

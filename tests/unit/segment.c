@@ -19,7 +19,7 @@ test_states (void)
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_OPEN);
   segment_credit (segments, s, 100);
   CHECK (!segment_claim (segments, s)); /* open segments are nobody's prey */
-  segment_seal (segments, s, 100);
+  segment_seal (segments, s, 100, 0);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_SEALED);
   CHECK (!segment_claim (segments, s)); /* a blob is in flight */
   segment_published (segments, s);
@@ -33,8 +33,8 @@ test_states (void)
   CHECK (segments_reap (segments) == 1);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_FREE);
   CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &again) == 0);
-  CHECK (again == s);                /* warm ones first */
-  segment_seal (segments, again, 0); /* dead when sealed */
+  CHECK (again == s);                /* ready ones first */
+  segment_seal (segments, again, 0, 0); /* dead when sealed */
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_LIMBO);
   pool_destroy (pool);
 }
@@ -52,7 +52,7 @@ test_readers (void)
 
   CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &s) == 0);
   worker_enter (&pool->workers, before);
-  segment_seal (segments, s, 0);
+  segment_seal (segments, s, 0, 0);
   worker_enter (&pool->workers, after);
   CHECK (segments_reap (segments) == 0);
   CHECK (segment_state (segments, s) == VMSWAP_SEGMENT_LIMBO);
@@ -80,7 +80,7 @@ test_reserve (void)
     CHECK (segment_take (segments, SEGMENT_FOR_CLEANER, &s) == 0);
   CHECK (segment_take (segments, SEGMENT_FOR_CLEANER, &s) == -ENOSPC);
 
-  segment_seal (segments, last, 0);
+  segment_seal (segments, last, 0, 0);
   CHECK (segments_reap (segments) == 1);
   CHECK (segment_take (segments, SEGMENT_FOR_WRITER, &s) == -ENOSPC);
   CHECK (segment_take (segments, SEGMENT_FOR_CLEANER, &s) == 0);

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Owns the batch of slots, the compressor thread, and the notes.
+ *
+ * Invariant: while the batch is FILLED, slots belong to the compressor; else to
+ * whoever holds the lock.
+ *
+ * Lock: cold->lock, by the steward (or pool_compact) for a step.  It ranks
+ * before the cleaner's, because storing may look for segments. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "internal.h"
+
+#define DEFAULT_CPU 10
+#define DEFAULT_LEVEL 3
+#define IDLE_PAUSE 1000 /* milliseconds at the most, when nothing is old */
+#define WALK_STEPS 256  /* blobs looked at in a step, at the most */
+
+/* A note: valid, volume, first page. */
+#define NOTE_VALID (UINT64_C (1) << 63)
+#define NOTE_VOLUME_SHIFT 32
+#define NOTE_VOLUME_MASK 0xffffu
+
+static uint64_t
+nanoseconds (clockid_t clock)
+{
+  struct timespec t;
+
+  clock_gettime (clock, &t);
+  return t.tv_sec * UINT64_C (1000000000) + t.tv_nsec;
+}
+
+bool
+cold_config_is_good (const struct pool_cold *config)
+{
+  return config->cpu <= 100 && config->level >= 0 &&
+         config->level <= POOL_COLD_MAX_LEVEL;
+}
+
+/* Slots and the compressor's context, in one piece. */
+static int
+make_memory (struct pool *pool, struct cold *cold)
+{
+  const size_t state =
+      round_up_page (codec_zstd_compressor_size (cold->config.level));
+  uint8_t *at =
+      arena_alloc (&pool->arena, state + COLD_SLOTS * 2 * GROUP_MAX_BYTES);
+
+  if (!at)
+    return -ENOMEM;
+  cold->compressor = codec_zstd_compressor (at, state, cold->config.level);
+  at += state;
+  for (unsigned i = 0; i < COLD_SLOTS; ++i, at += 2 * GROUP_MAX_BYTES) {
+    cold->slot[i].pages.pages = at;
+    cold->slot[i].group = at + GROUP_MAX_BYTES;
+  }
+  return cold->compressor ? 0 : -ENOMEM;
+}
+
+int
+cold_create (struct pool *pool, const struct pool_cold *config)
+{
+  struct cold *cold = &pool->cold;
+
+  cold->config = *config;
+  if (cold->config.cpu == 0)
+    cold->config.cpu = DEFAULT_CPU;
+  if (cold->config.level == 0)
+    cold->config.level = DEFAULT_LEVEL;
+  cold->walk.segment = SEGMENT_NONE;
+  cold->walk.newest = UINT32_MAX;
+  lock_init (&cold->lock, LOCK_COLD);
+  lock_cond_init (&cold->cond);
+  return cold->config.on ? make_memory (pool, cold) : 0;
+}
+
+void
+cold_destroy (struct pool *pool)
+{
+  pthread_cond_destroy (&pool->cold.cond);
+  lock_destroy (&pool->cold.lock);
+}
+
+/* --- Notes. */
+
+static void
+leave_note (struct cold_notes *notes, const struct volume *volume,
+            uint32_t page)
+{
+  const uint64_t note = NOTE_VALID |
+                        (uint64_t) volume->id << NOTE_VOLUME_SHIFT |
+                        group_first (page);
+  uint32_t at = atomic_load_explicit (&notes->next, memory_order_relaxed);
+
+  /* Most come in runs of the same four pages. */
+  if (atomic_load_explicit (&notes->note[(at - 1) % COLD_NOTES],
+                            memory_order_relaxed) == note)
+    return;
+  at = atomic_fetch_add_explicit (&notes->next, 1, memory_order_relaxed);
+  atomic_store_explicit (&notes->note[at % COLD_NOTES], note,
+                         memory_order_relaxed);
+}
+
+void
+cold_touch (struct volume *volume, uint32_t page)
+{
+  struct cold *cold = &volume->pool->cold;
+
+  if (cold->config.on)
+    leave_note (&cold->touched, volume, page);
+}
+
+void
+cold_torn (struct volume *volume, uint32_t page)
+{
+  struct cold *cold = &volume->pool->cold;
+
+  if (cold->config.on)
+    leave_note (&cold->torn, volume, page);
+}
+
+/* Takes note i.  False: there is none. */
+static bool
+take_note (struct cold_notes *notes, unsigned i, uint32_t *volume,
+           uint32_t *first)
+{
+  uint64_t note = atomic_load_explicit (&notes->note[i], memory_order_relaxed);
+
+  if (note)
+    note = atomic_exchange_explicit (&notes->note[i], 0, memory_order_relaxed);
+  *volume = note >> NOTE_VOLUME_SHIFT & NOTE_VOLUME_MASK;
+  *first = (uint32_t) note;
+  return note != 0;
+}
+
+static struct cold_slot *
+next_slot_locked (struct cold *cold)
+{
+  return &cold->slot[cold->nr];
+}
+
+/* Is there room for pages that take more than they did? */
+static bool
+may_warm (struct pool *pool)
+{
+  return !atomic_load_explicit (&pool->tight, memory_order_relaxed) &&
+         segments_available (&pool->segments) > SEGMENT_RESERVE;
+}
+
+/* What has been touched, and then what has been torn, as far as there are
+ * slots. */
+static void
+heed_notes_locked (struct pool *pool, struct worker *worker)
+{
+  struct cold *cold = &pool->cold;
+  uint32_t volume, first;
+
+  for (unsigned i = 0; i < COLD_NOTES; ++i)
+    if (take_note (&cold->touched, i, &volume, &first) && may_warm (pool))
+      cold_warm (pool, worker, volume, first, next_slot_locked (cold));
+  for (unsigned i = 0; i < COLD_NOTES && cold->nr < COLD_SLOTS; ++i)
+    if (take_note (&cold->torn, i, &volume, &first))
+      cold->nr += cold_gather (pool, worker, volume, first, COLD_TORN,
+                               next_slot_locked (cold));
+}
+
+/* --- The batch. */
+
+/* Fills slots.  Returns whether there may be more to do at once. */
+static bool
+fill_locked (struct pool *pool, struct worker *worker)
+{
+  struct cold *cold = &pool->cold;
+
+  for (unsigned i = 0; i < WALK_STEPS && cold->nr < COLD_SLOTS; ++i) {
+    if (!cold_next (pool, worker))
+      return cold->nr > 0;
+    cold->nr += cold_gather (pool, worker, cold->walk.volume, cold->walk.first,
+                             COLD_OLD, next_slot_locked (cold));
+  }
+  return true;
+}
+
+static void
+compress_slots (struct cold *cold)
+{
+  for (unsigned i = 0; i < cold->nr; ++i) {
+    struct cold_slot *slot = &cold->slot[i];
+
+    slot->size =
+        group_encode (cold->compressor, &slot->pages, slot->group, slot->limit);
+  }
+}
+
+/* False: there was no room for all. */
+static bool
+store_locked (struct pool *pool, struct worker *worker)
+{
+  struct cold *cold = &pool->cold;
+  bool room = true;
+
+  for (unsigned i = 0; i < cold->nr; ++i)
+    if (cold->slot[i].size)
+      room &= cold_store (pool, worker, &cold->slot[i]);
+  cold->nr = 0;
+  cold->state = COLD_EMPTY;
+  return room;
+}
+
+/* The batch has cost that much: not another one before it is due. */
+static void
+account_locked (struct cold *cold, uint64_t now)
+{
+  const uint64_t share = cold->config.cpu;
+
+  cold->next = now + cold->spent * (100 - share) / share;
+  atomic_fetch_add_explicit (&cold->cpu_ns, cold->spent, memory_order_relaxed);
+  cold->spent = 0;
+}
+
+/* When nothing is old enough: an eighth of the age, or so. */
+static uint32_t
+idle_pause (const struct cold *cold)
+{
+  const uint32_t eighth = 20 + cold->config.after * (IDLE_PAUSE / 8);
+
+  return cold->config.after < 8 ? eighth : IDLE_PAUSE;
+}
+
+static uint32_t
+milliseconds_until (uint64_t then, uint64_t now)
+{
+  return then > now ? (uint32_t) ((then - now) / 1000000 + 1) : 0;
+}
+
+/* Stores what is DONE, then fills.  Returns as cold_step. */
+static uint32_t
+step_locked (struct pool *pool, struct worker *worker, uint64_t now)
+{
+  struct cold *cold = &pool->cold;
+  bool more;
+
+  if (cold->state == COLD_DONE) {
+    const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
+
+    const bool room = store_locked (pool, worker);
+    cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
+    account_locked (cold, now);
+    if (!room) /* until the steward has cleaned */
+      cold->next = now + idle_pause (cold) * UINT64_C (1000000);
+  }
+  if (now < cold->next)
+    return milliseconds_until (cold->next, now);
+
+  const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
+  heed_notes_locked (pool, worker);
+  more = fill_locked (pool, worker);
+  cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
+  if (cold->nr) {
+    cold->state = COLD_FILLED;
+    pthread_cond_broadcast (&cold->cond);
+    return COLD_WAITS;
+  }
+  account_locked (cold, now);
+  return more ? milliseconds_until (cold->next, now) : idle_pause (cold);
+}
+
+uint32_t
+cold_step (struct pool *pool)
+{
+  struct cold *cold = &pool->cold;
+  struct worker *worker;
+  uint32_t pause = COLD_WAITS;
+
+  if (!cold->config.on)
+    return pause;
+  worker = worker_get (&pool->workers);
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
+    if (cold->state != COLD_FILLED)
+      pause = step_locked (pool, worker, nanoseconds (CLOCK_MONOTONIC));
+  }
+  worker_put (&pool->workers, worker);
+  return pause;
+}
+
+bool
+cold_finish (struct pool *pool)
+{
+  struct cold *cold = &pool->cold;
+  struct worker *worker;
+  bool more = true, room = true;
+
+  if (!cold->config.on)
+    return true;
+  worker = worker_get (&pool->workers);
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
+    while (cold->state == COLD_FILLED)
+      lock_wait (&cold->lock, &cold->cond, -1);
+    store_locked (pool, worker);
+    /* Not what others write meanwhile: that may never end. */
+    cold->walk.newest = atomic_load (&pool->segments.next_birth);
+    heed_notes_locked (pool, worker);
+    while (more && room) {
+      more = fill_locked (pool, worker);
+      compress_slots (cold);
+      room = store_locked (pool, worker);
+    }
+    cold->walk.newest = UINT32_MAX;
+  }
+  worker_put (&pool->workers, worker);
+  return room;
+}
+
+/* --- The compressor. */
+
+/* Waits for a batch.  False: it is over. */
+static bool
+wait_for_batch (struct cold *cold)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
+  while (cold->state != COLD_FILLED && !cold->stop)
+    lock_wait (&cold->lock, &cold->cond, -1);
+  return !cold->stop;
+}
+
+static void *
+compressor_main (void *arg)
+{
+  struct pool *pool = arg;
+  struct cold *cold = &pool->cold;
+  const struct sched_param none = { 0 };
+
+  /* Where that is not allowed, the share of the CPU is bounded all the same. */
+  pthread_setschedparam (pthread_self (), SCHED_IDLE, &none);
+  while (wait_for_batch (cold)) {
+    const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
+
+    compress_slots (cold);
+    {
+      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
+      cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
+      cold->state = COLD_DONE;
+      pthread_cond_broadcast (&cold->cond);
+    }
+    steward_nudge (pool);
+  }
+  return NULL;
+}
+
+int
+cold_start (struct pool *pool)
+{
+  struct cold *cold = &pool->cold;
+  int err;
+
+  if (!cold->config.on)
+    return 0;
+  if (arena_denied (&pool->arena))
+    return -ENOMEM;
+  cold->stop = false;
+  err = pthread_create (&cold->thread, NULL, compressor_main, pool);
+  cold->running = err == 0;
+  return -err;
+}
+
+void
+cold_stop (struct pool *pool)
+{
+  struct cold *cold = &pool->cold;
+
+  if (!cold->running)
+    return;
+  {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
+    cold->stop = true;
+    pthread_cond_broadcast (&cold->cond);
+  }
+  pthread_join (cold->thread, NULL);
+  cold->running = false;
+  /* What nobody will compress: the pages are where they were. */
+  cold->state = COLD_EMPTY;
+  cold->nr = 0;
+}
