@@ -11,8 +11,8 @@
  *             trimmed, the pool passes its own check, cleaning or not, and
  *             can be adopted again
  *
- * First two bytes: what is done with the pool, and its limit.  What takes long
- * needs two bits. */
+ * First two bytes: what is done with the pool, its limit, and whether it makes
+ * pages cold.  What takes long needs two bits. */
 
 #include <config.h>
 
@@ -34,6 +34,8 @@ enum {
   DO_TRIM = 0x80,  /* pages that fail are trimmed, not written */
 };
 
+#define MORE_COLD 0x18 /* in the second byte */
+
 #define MAX_PAGES 16384
 #define MAX_WRITTEN 8
 
@@ -51,6 +53,7 @@ static bool same_super;
 static bool
     seen[BASE_MAX_PAGES]; /* pages of the catalogue, since it was reset */
 static unsigned how;      /* a combination of DO_ */
+static bool makes_cold;
 
 static bool
 do_it (unsigned what)
@@ -213,9 +216,9 @@ note_page (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
   const struct place at = word_place (word);
   struct pages *pages = opaque;
 
-  if (word_is_blob (word) &&
+  if (word_has_place (word) &&
       (at.segment >= volume->pool->segments.nr ||
-       at.offset + blob_size (word_length (word)) > POOL_SEGMENT_SIZE))
+       at.offset + word_size (word) > POOL_SEGMENT_SIZE))
     FUZZ_FAIL ("volume %u page %u: its blob lies outside", volume->id, page);
   if (pages->nr < MAX_PAGES)
     pages->page[pages->nr++] = page;
@@ -345,6 +348,7 @@ static int
 adopt (uint64_t limit, struct pool **pool)
 {
   const struct pool_config config = { .limit = limit,
+                                      .cold = { .on = makes_cold, .level = 1 },
                                       .state = fuzz_folder (),
                                       .reason = reason,
                                       .reason_size = sizeof reason };
@@ -405,6 +409,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     page_buffer = fuzz_guarded (POOL_PAGE_SIZE);
     base_make ();
   }
+  makes_cold = (more & MORE_COLD) == MORE_COLD;
   fuzz_restart_random ();
   damage_make (&input, do_it (DO_CHECKSUMS));
   damage_undo (try_image (mib[more % 8] << 20));

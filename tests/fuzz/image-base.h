@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The image that fuzz-image damages: made by the pool itself, with three
- * volumes, two of which share pages, and a catalogue of where every page of it
- * lies. */
+ * volumes, two of which share pages, with groups of cold pages, whole ones and
+ * such that have lost some, and a catalogue of where every page of it lies. */
 
 #ifndef VMSWAP_FUZZ_IMAGE_BASE_H
 #define VMSWAP_FUZZ_IMAGE_BASE_H
@@ -31,7 +31,7 @@ struct base_page {
   uint8_t *old_bytes; /* NULL: none */
   uint64_t word;
   /* What leads to it: entries of root, directory and leaf, the page word, and
-   * the blob (length 0: none).  Of a shared page, these lead to its entry in
+   * the blob or group (length 0: none).  Of a shared page, these lead to its entry in
    * the sharing table, then come the same of that, and the blob is the entry's.
    */
   struct stretch way[9];
