@@ -46,7 +46,12 @@
 #define TICK_MS 512 /* a guest is active for one to two of them */
 #define TURN_NS UINT64_C (100000)
 #define LEASE_NS UINT64_C (100000)
-#define LOWER_BY 10 /* nice: a tenth of the CPU of who is not lowered */
+
+/* A lowered thread gets what the others leave, and does not finish its slice
+ * when one of them wakes up.  A guest that asks for one page at a time, or four,
+ * otherwise waits for the slice of a thread that serves the flood. */
+#define LOWEST_NICE 19
+#define LONG_SLICE_NS UINT64_C (100000000)
 
 struct fair_waiter {
   struct fair_waiter *next;
@@ -98,10 +103,28 @@ count_seats (void)
   return n;
 }
 
+/* struct sched_attr of Linux, which libc does not have. */
+struct schedule {
+  uint32_t size, policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime, deadline, period;
+};
+
+/* slice: nanoseconds; 0: as usual.  Who has a shorter one goes first when it
+ * wakes up (since Linux 6.12; those before take no notice). */
 static int
-set_nice (int nice)
+set_schedule (int nice, uint64_t slice)
 {
-  return setpriority (PRIO_PROCESS, (id_t) syscall (SYS_gettid), nice);
+  struct schedule schedule = {
+    .size = sizeof schedule,
+    .policy = SCHED_OTHER,
+    .nice = nice,
+    .runtime = slice,
+  };
+
+  return (int) syscall (SYS_sched_setattr, 0, &schedule, 0);
 }
 
 /* May a thread that was lowered be raised again?  Runs in a thread of its own,
@@ -109,7 +132,8 @@ set_nice (int nice)
 static void *
 try_nice (void *unused)
 {
-  may_lower = set_nice (usual_nice + 1) == 0 && set_nice (usual_nice) == 0;
+  may_lower = set_schedule (LOWEST_NICE, LONG_SLICE_NS) == 0 &&
+              set_schedule (usual_nice, 0) == 0;
   return unused;
 }
 
@@ -164,13 +188,13 @@ lower (uint64_t tick)
 {
   queued_in = tick;
   if (may_lower && !lowered)
-    lowered = set_nice (usual_nice + LOWER_BY) == 0;
+    lowered = set_schedule (LOWEST_NICE, LONG_SLICE_NS) == 0;
 }
 
 static void
 raise_again (void)
 {
-  lowered = set_nice (usual_nice) != 0;
+  lowered = set_schedule (usual_nice, 0) != 0;
 }
 
 static void
