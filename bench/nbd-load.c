@@ -3,6 +3,8 @@
  * connections, for nbd-bench, which feeds it lines on stdin:
  *
  *   fill                                 writes the whole span once
+ *   filled                               an earlier client did that, and nothing
+ *                                        else: takes note of what it wrote
  *   write|read BYTES DEPTH CONNS MS      runs for that long, then one line of
  *                                        JSON on stdout
  *   verify                               reads the whole span and compares
@@ -269,6 +271,22 @@ whole_span (struct load *load, bool writing)
   puts ("{}");
 }
 
+/* The same dice as an earlier client's. */
+static void
+assume_filled (struct load *load)
+{
+  const struct order *order = order_of (load, MAX_REQUEST);
+
+  for (size_t i = 0; i < order->n; i++) {
+    const size_t from =
+        dice_roll (&load->dice, load->sample.count - order->pages + 1);
+
+    for (size_t k = 0; k < order->pages; k++)
+      load->content[order->block[i] * order->pages + k] = (uint32_t) (from + k);
+  }
+  puts ("{}");
+}
+
 static void
 make_orders (struct load *load)
 {
@@ -320,6 +338,8 @@ command (struct load *load, const char *line)
 
   if (strcmp (line, "fill\n") == 0)
     whole_span (load, true);
+  else if (strcmp (line, "filled\n") == 0)
+    assume_filled (load);
   else if (strcmp (line, "verify\n") == 0)
     whole_span (load, false);
   else if (sscanf (line, "%7s %zu %u %u %u", op, &bytes, &depth, &conns, &ms) ==
