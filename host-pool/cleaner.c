@@ -434,14 +434,13 @@ rescue_segment (struct pool *pool, uint32_t segment)
   return rescue.err;
 }
 
-int
-cleaner_step (struct pool *pool, enum clean_effort effort)
+static int
+step_locked (struct pool *pool, enum clean_effort effort)
 {
   struct cleaner *cleaner = &pool->cleaner;
   uint32_t victim;
   int err;
 
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cleaner->lock);
   err = next_victim_locked (pool, effort, &victim);
   if (err == -EAGAIN) /* the list was stale: scan again */
     err = next_victim_locked (pool, effort, &victim);
@@ -456,5 +455,24 @@ cleaner_step (struct pool *pool, enum clean_effort effort)
   segment_unclaim (&pool->segments, victim);
   if (err == 0)
     atomic_fetch_add (&cleaner->cleaned, 1);
+  return err;
+}
+
+int
+cleaner_step (struct pool *pool, enum clean_effort effort)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
+  return step_locked (pool, effort);
+}
+
+int
+cleaner_try (struct pool *pool, enum clean_effort effort)
+{
+  int err;
+
+  if (!lock_try (&pool->cleaner.lock))
+    return -EBUSY;
+  err = step_locked (pool, effort);
+  lock_release (&pool->cleaner.lock);
   return err;
 }

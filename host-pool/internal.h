@@ -296,6 +296,13 @@ extern int page_admit (struct volume *volume, uint32_t page, uint64_t word);
 enum reclaim_need { RECLAIM_SEGMENT, RECLAIM_FRAMES };
 extern int pool_reclaim (struct pool *pool, enum reclaim_need need);
 
+/* Free segments below which cleaning is urgent. */
+extern uint64_t pool_low_water (const struct pool *pool);
+
+/* A writer has room, but little is left: cleans a segment, if nobody does.  So
+ * each pays for a part of the cleaning, and none for all. */
+extern void pool_lend_a_hand (struct pool *pool);
+
 /* Frees retired segments and tells those who wait for room. */
 extern unsigned pool_reap (struct pool *pool);
 
@@ -323,6 +330,10 @@ extern void cleaner_destroy (struct pool *pool);
  * all that are worth it are busy.  -ENOSPC, -ENOMEM: no room for what
  * survives. */
 extern int cleaner_step (struct pool *pool, enum clean_effort effort);
+
+/* The same for writers.  -EBUSY: somebody else is at it, or looks at what the
+ * cleaner must not change; it may take that one long. */
+extern int cleaner_try (struct pool *pool, enum clean_effort effort);
 
 /* steward.c */
 

@@ -29,6 +29,10 @@
 /* Bytes of a segment after which writers look at how full the pool is. */
 #define WEIGH_EVERY (16u << 10)
 
+/* … and lend a hand if there is little room: a nearly full pool moves some seven
+ * bytes for each that is written at random. */
+#define HELP_EVERY (POOL_SEGMENT_SIZE / 8)
+
 /* Is the page one 32-bit value repeated? */
 static bool
 is_fill (const uint8_t *data, uint32_t *value)
@@ -106,6 +110,8 @@ place (struct volume *volume, struct worker *worker, uint32_t page,
   put_blob (pool, worker, at, word);
   if (at.offset % WEIGH_EVERY < blob_size (length))
     pool_weigh (pool);
+  if (at.offset % HELP_EVERY < blob_size (length))
+    pool_lend_a_hand (pool);
   return 0;
 }
 

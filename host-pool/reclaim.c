@@ -85,16 +85,22 @@ wait_a_little (unsigned round)
 int
 pool_reclaim (struct pool *pool, enum reclaim_need need)
 {
-  unsigned waits = 0, refusals = 0;
+  unsigned waits = 0, refusals = 0, busy = 0;
   bool sealed = false;
   int err;
 
   while (!satisfied (pool, need)) {
-    err = cleaner_step (pool, CLEAN_FORCED);
+    err = cleaner_try (pool, CLEAN_FORCED);
     if (err == 0) {
       refusals = 0;
       continue;
     }
+    /* What the other frees may be had before he is done. */
+    if (err == -EBUSY) {
+      wait_a_little (++busy);
+      continue;
+    }
+    busy = 0;
     /* In a small pool, what is worth cleaning may be in the open segments. */
     if (err == -ENOENT && !sealed) {
       lanes_seal (&pool->lanes);
@@ -111,6 +117,22 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
     wait_a_little (waits);
   }
   return 0;
+}
+
+uint64_t
+pool_low_water (const struct pool *pool)
+{
+  const uint64_t share = pool->arena.limit / POOL_SEGMENT_SIZE / 64;
+
+  return share < 2 ? 2 : share > 64 ? 64 : share;
+}
+
+void
+pool_lend_a_hand (struct pool *pool)
+{
+  if (segments_available (&pool->segments) < pool_low_water (pool) &&
+      pool_reap (pool) == 0)
+    cleaner_try (pool, CLEAN_FORCED);
 }
 
 void

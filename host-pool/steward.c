@@ -50,15 +50,6 @@ milliseconds (void)
   return t.tv_sec * UINT64_C (1000) + t.tv_nsec / 1000000;
 }
 
-/* Free segments below which the steward cleans in earnest. */
-static uint64_t
-low_water (const struct pool *pool)
-{
-  const uint64_t share = pool->arena.limit / POOL_SEGMENT_SIZE / 64;
-
-  return share < 2 ? 2 : share > 64 ? 64 : share;
-}
-
 /* Cleans until there is nothing worth it or the time is over.  False: there
  * is more to do. */
 static bool
@@ -117,7 +108,7 @@ keep_ready (struct pool *pool, struct watch *watch)
   if (segments_ready (segments) >= want)
     return;
   /* Those that are ready come first, then new ones. */
-  while (n < want && segments_available (segments) > low_water (pool) &&
+  while (n < want && segments_available (segments) > pool_low_water (pool) &&
          segment_take (segments, SEGMENT_FOR_WRITER, &ready[n]) == 0)
     n++;
   while (n > 0)
@@ -165,8 +156,8 @@ tick (struct pool *pool, struct watch *watch)
   pool_reap (pool);
   look (pool, watch);
   shared = share (pool);
-  if (segments_available (&pool->segments) < low_water (pool))
-    clean (pool, CLEAN_FORCED, low_water (pool));
+  if (segments_available (&pool->segments) < pool_low_water (pool))
+    clean (pool, CLEAN_FORCED, pool_low_water (pool));
   if (watch->now - watch->busy_at > QUIET_AFTER)
     return shared ? tidy_up (pool, watch) : QUIET_TICK;
   keep_ready (pool, watch);
