@@ -316,7 +316,8 @@ move_blob (struct volume *volume, uint32_t page, uint64_t word,
            const uint8_t *from)
 {
   struct pool *pool = volume->pool;
-  const struct segment *state = &pool->segments.segment[word_place (word).segment];
+  const struct segment *state =
+      &pool->segments.segment[word_place (word).segment];
   const uint32_t size = word_size (word);
   struct place to;
   int err;
