@@ -155,6 +155,23 @@ store_verify (struct store *store)
     fail ("pool_check: %s: %s", strerror (-r), report);
 }
 
+size_t
+store_fill (struct store *store, double share)
+{
+  struct pool_stats stats;
+  size_t i;
+
+  for (i = 0; i < store->pages; i++) {
+    pool_get_stats (store->pool, &stats);
+    if ((double) stats.blob_bytes >= share * (double) stats.capacity)
+      break;
+    if (store_write (store, i, 1, i % store->sample->count) < 0)
+      fail ("the pool refuses pages at %.0f%% of its capacity",
+            100 * (double) stats.blob_bytes / (double) stats.capacity);
+  }
+  return i;
+}
+
 double
 store_settle (struct store *store, double seconds)
 {

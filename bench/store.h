@@ -44,6 +44,10 @@ extern int store_write (struct store *store, size_t first, size_t n,
                         size_t from);
 extern void store_trim (struct store *store, size_t first, size_t n);
 
+/* Fills the first pages with the sample, over and over, until live blobs are
+ * that share of what the pool can hold.  Returns how many. */
+extern size_t store_fill (struct store *store, double share);
+
 /* Reads everything, compares, and checks the pool.  Ends the program at the
  * first difference. */
 extern void store_verify (struct store *store);

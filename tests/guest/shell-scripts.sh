@@ -12,7 +12,8 @@ fail () { echo "FAIL: $*"; exit 1; }
 cd "$srcdir"
 set --
 for script in *.sh guest-init service-init build-initramfs fetch-kernels \
-              "$top_srcdir/bootstrap" "$top_srcdir/.ci/run"; do
+              "$top_srcdir/bootstrap" "$top_srcdir/.ci/run" \
+              "$top_srcdir/bench/zram-bench"; do
   # A release has no .ci.
   [ ! -e "$script" ] || set -- "$@" "$script"
 done
