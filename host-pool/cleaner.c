@@ -190,8 +190,9 @@ find_candidates (struct pool *pool, enum clean_goal goal, struct scan *scan)
  *
  * Idle: dead bytes are cleaned down to 1.5 % and a little, and segments are
  * merged when that saves two and 3 %: then memory is within 5 % of what is
- * live.  Lazy: a fifth may be dead while guests write, which costs some two
- * copies a write at the worst.  Forced: down to half of the slack, see
+ * live.  Steady: a twenty-fifth may be dead, which costs ten copies a write and
+ * more, but of few writes.  Lazy: a fifth may be dead while guests write, which
+ * costs some two copies a write at the worst.  Forced: down to half of the slack, see
  * capacity.c. */
 static enum clean_goal
 worthwhile (const struct pool *pool, enum clean_effort effort,
@@ -205,6 +206,10 @@ worthwhile (const struct pool *pool, enum clean_effort effort,
     if (scan->dead > scan->live / 64 + POOL_SEGMENT_SIZE / 16)
       return GOAL_DEAD;
     if (garbage > scan->live / 32 + 2 * POOL_SEGMENT_SIZE)
+      return GOAL_ROOM;
+    break;
+  case CLEAN_STEADY:
+    if (garbage > sealed / 25 + 2 * POOL_SEGMENT_SIZE)
       return GOAL_ROOM;
     break;
   case CLEAN_LAZY:

@@ -85,8 +85,9 @@ struct volume {
 };
 
 enum clean_effort {
-  CLEAN_IDLE,  /* tidy up: any dead bytes are worth it */
-  CLEAN_LAZY,  /* keep the dead share bounded */
+  CLEAN_IDLE,   /* tidy up: any dead bytes are worth it */
+  CLEAN_STEADY, /* guests write a little: memory follows what they trim */
+  CLEAN_LAZY,   /* keep the dead share bounded */
   CLEAN_FORCED /* room is needed now */
 };
 

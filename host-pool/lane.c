@@ -86,6 +86,17 @@ reserve_locked (struct lanes *lanes, struct lane *lane, uint32_t bytes,
   return true;
 }
 
+bool
+lanes_have_room (struct lanes *lanes, uint32_t bytes)
+{
+  for (unsigned i = 0; i < lanes->nr; ++i) {
+    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&lanes->lane[i].lock);
+    if (has_room (&lanes->lane[i], bytes))
+      return true;
+  }
+  return false;
+}
+
 /* Takes what another lane has left, when there is no new segment. */
 static bool
 reserve_anywhere (struct lanes *lanes, uint32_t bytes, struct place *ret)
@@ -173,8 +184,8 @@ reserve_in (struct lanes *lanes, struct lane *lane, enum segment_user user,
 int
 lane_reserve (struct lanes *lanes, uint32_t bytes, struct place *ret)
 {
-  const int err = reserve_in (lanes, lane_pick (lanes), SEGMENT_FOR_WRITER, 0,
-                              bytes, ret);
+  const int err =
+      reserve_in (lanes, lane_pick (lanes), SEGMENT_FOR_WRITER, 0, bytes, ret);
 
   return err && reserve_anywhere (lanes, bytes, ret) ? 0 : err;
 }

@@ -51,7 +51,10 @@ extern int lane_reserve_survivor (struct lanes *lanes, bool cold, uint32_t born,
 extern int lane_reserve_cold (struct lanes *lanes, uint32_t bytes,
                               struct place *ret);
 
-/* The same in two steps, for writers.  Sees to it that a lane has that much room,
+/* Would a writer find that much in an open segment, now? */
+extern bool lanes_have_room (struct lanes *lanes, uint32_t bytes);
+
+/* lane_reserve in two steps, for writers.  Sees to it that a lane has that much room,
  * with system calls; no lock may be held.  Then takes it, without any: false if
  * others were faster. */
 extern int lane_prepare (struct lanes *lanes, uint32_t bytes);

@@ -12,6 +12,7 @@
 #include "internal.h"
 #include "sharing.h"
 #include "table.h"
+#include "word.h"
 
 /* How long a writer waits for readers to let go of retired segments.  They
  * hold them for microseconds, unless the host stopped them. */
@@ -19,6 +20,9 @@
 
 /* How often the cleaner must say no, with nothing on its way. */
 #define REFUSALS 3
+
+/* How often a writer with room naps for others who clean. */
+#define HAND_ROUNDS 8
 
 unsigned
 pool_reap (struct pool *pool)
@@ -50,7 +54,9 @@ satisfied (struct pool *pool, enum reclaim_need need)
 
   pool_reap (pool);
   if (need == RECLAIM_SEGMENT) {
-    if (segments_available (segments))
+    /* Others may have taken what came free, into lanes that all use. */
+    if (segments_available (segments) ||
+        lanes_have_room (&pool->lanes, blob_size (POOL_PAGE_SIZE)))
       return true;
     /* Table frames that were dropped are still charged. */
     prune_tables (pool);
@@ -72,14 +78,20 @@ more_is_coming (struct pool *pool)
 }
 
 static void
-wait_a_little (unsigned round)
+nap (void)
 {
   const struct timespec t = { .tv_nsec = 100000 };
 
+  nanosleep (&t, NULL);
+}
+
+static void
+wait_a_little (unsigned round)
+{
   if (round < 10)
     sched_yield ();
   else
-    nanosleep (&t, NULL);
+    nap ();
 }
 
 int
@@ -127,12 +139,25 @@ pool_low_water (const struct pool *pool)
   return share < 2 ? 2 : share > 64 ? 64 : share;
 }
 
+static bool
+is_low (struct pool *pool)
+{
+  return segments_available (&pool->segments) < pool_low_water (pool);
+}
+
 void
 pool_lend_a_hand (struct pool *pool)
 {
-  if (segments_available (&pool->segments) < pool_low_water (pool) &&
-      pool_reap (pool) == 0)
-    cleaner_try (pool, CLEAN_FORCED);
+  unsigned round = 0;
+
+  if (!is_low (pool))
+    return;
+  /* While others clean, a writer that does not must not take all the room that
+   * they make: then one of them would wait for long. */
+  do
+    pool_reap (pool);
+  while (cleaner_try (pool, CLEAN_FORCED) == -EBUSY && ++round < HAND_ROUNDS &&
+         (nap (), is_low (pool)));
 }
 
 void

@@ -4,7 +4,8 @@
  *
  *   always      frees what readers have let go of
  *   low         (few free segments left) cleans until there are enough
- *   busy        keeps segments ready, cleans lazily
+ *   busy        keeps segments ready, cleans lazily; steadily, if little is
+ *               written
  *   quiet       cleans thoroughly, seals open segments, gives memory back
  *
  * Besides, at a pace of its own, it makes old pages cold (cold.h).
@@ -26,6 +27,7 @@
 #define QUIET_AFTER 250
 #define SEAL_AFTER 1000
 #define QUIET_BYTES (256u << 10) /* written per QUIET_AFTER, at the most */
+#define STEADY_RATE (16u << 20)  /* written per second, at the most */
 #define BUDGET 30                /* milliseconds of cleaning per tick */
 #define MAX_WARM 8
 
@@ -34,6 +36,7 @@ struct watch {
   uint64_t now;       /* milliseconds */
   uint64_t window;    /* when this look at the rate of writes began */
   uint64_t appended;  /* at that time */
+  uint64_t rate;      /* bytes per second, in the last window */
   uint64_t opened;    /* segments, at the last tick */
   uint64_t busy_at;   /* last time of many writes */
   uint64_t total;     /* appended by all lanes, at the last tick */
@@ -78,12 +81,11 @@ look (struct pool *pool, struct watch *watch)
     watch->total = total;
     watch->append_at = watch->now;
   }
-  if (appended - watch->appended > QUIET_BYTES) {
+  if (appended - watch->appended > QUIET_BYTES)
     watch->busy_at = watch->now;
-    watch->appended = appended;
-    watch->window = watch->now;
-  }
-  else if (watch->now - watch->window > QUIET_AFTER) {
+  if (watch->now - watch->window > QUIET_AFTER) {
+    watch->rate =
+        (appended - watch->appended) * 1000 / (watch->now - watch->window);
     watch->appended = appended;
     watch->window = watch->now;
   }
@@ -161,7 +163,7 @@ tick (struct pool *pool, struct watch *watch)
   if (watch->now - watch->busy_at > QUIET_AFTER)
     return shared ? tidy_up (pool, watch) : QUIET_TICK;
   keep_ready (pool, watch);
-  clean (pool, CLEAN_LAZY, 0);
+  clean (pool, watch->rate < STEADY_RATE ? CLEAN_STEADY : CLEAN_LAZY, 0);
   return BUSY_TICK;
 }
 
