@@ -108,5 +108,14 @@ page_admit (struct volume *volume, uint32_t page, uint64_t word)
   if (atomic_load_explicit (&pool->reserved, memory_order_relaxed))
     return reserve_admit (volume, page, word);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
-  return word_has_place (table_get_locked (volume, page)) ? 0 : -ENOSPC;
+  const uint64_t old = table_get_locked (volume, page);
+
+  if (page_freeable_locked (volume, page, old))
+    return 0;
+  /* A page of a group that others name frees nothing: of the slack, a quarter
+   * is for these, and the rest for those that do. */
+  return word_is_cold (old) && pool_blob_bytes (pool) <
+                                   pool_capacity (pool) + pool_slack (pool) / 4
+             ? 0
+             : -ENOSPC;
 }

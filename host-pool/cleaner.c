@@ -400,13 +400,23 @@ give_up (struct volume *volume, uint32_t page, uint64_t word)
   tally_apply (volume, &tally, 0);
 }
 
+static uint64_t
+look_up (struct volume *volume, uint32_t page)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+  return table_get_locked (volume, page);
+}
+
 static void
 rescue_word (struct volume *volume, uint32_t page, uint64_t word, void *opaque)
 {
   struct rescue *rescue = opaque;
   const struct place at = word_place (word);
 
-  if (rescue->err || !word_has_place (word) || at.segment != rescue->segment)
+  /* Of a group, the first page took the others along. */
+  if (rescue->err || !word_has_place (word) || at.segment != rescue->segment ||
+      at.offset + word_size (word) > POOL_SEGMENT_SIZE ||
+      look_up (volume, page) != word)
     return;
 
   const uint8_t *from =

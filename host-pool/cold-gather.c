@@ -49,6 +49,13 @@ birth_of (const struct pool *pool, uint32_t segment)
                           __ATOMIC_RELAXED);
 }
 
+static void
+set_examined (struct pool *pool, uint32_t segment, bool examined)
+{
+  atomic_store_explicit (&pool->segments.segment[segment].examined, examined,
+                         memory_order_relaxed);
+}
+
 /* Begins with the oldest segment that is old and not examined yet. */
 static bool
 choose_segment (struct pool *pool, struct cold_walk *walk)
@@ -78,7 +85,18 @@ choose_segment (struct pool *pool, struct cold_walk *walk)
   walk->offset = 0;
   walk->crowded = false;
   walk->birth = birth_of (pool, walk->segment);
+  /* Now, because what changes from here on has to be looked at again. */
+  set_examined (pool, walk->segment, true);
   return true;
+}
+
+/* Is the segment still what it was when the walk began? */
+static bool
+is_same_life (const struct pool *pool, const struct cold_walk *walk)
+{
+  return segment_state (&pool->segments, walk->segment) ==
+             VMSWAP_SEGMENT_SEALED &&
+         birth_of (pool, walk->segment) == walk->birth;
 }
 
 /* The next blob of the segment.  False: there is none, or the segment is not
@@ -90,8 +108,7 @@ next_blob (struct pool *pool, struct cold_walk *walk, struct blob *blob)
       &pool->arena.segments[walk->segment];
   const uint8_t *base = arena_segment (&pool->arena, walk->segment);
 
-  if (segment_state (&pool->segments, walk->segment) != VMSWAP_SEGMENT_SEALED ||
-      birth_of (pool, walk->segment) != walk->birth)
+  if (!is_same_life (pool, walk))
     return false;
   const uint32_t used = __atomic_load_n (&image->used, __ATOMIC_RELAXED);
 
@@ -113,13 +130,13 @@ walk_on (struct pool *pool, struct worker *worker, struct cold_walk *walk)
   worker_enter (&pool->workers, worker);
   do
     found = next_blob (pool, walk, &blob);
-  while (found && (blob.codec == VMSWAP_CODEC_GROUP ||
-                   (blob.volume == walk->volume &&
-                    group_first (blob.page) == walk->first)));
+  while (found && blob.volume == walk->volume &&
+         group_first (blob.page) == walk->first);
   worker_leave (worker);
   if (found) {
     walk->volume = blob.volume;
     walk->first = group_first (blob.page);
+    walk->group = blob.codec == VMSWAP_CODEC_GROUP;
   }
   return found;
 }
@@ -137,8 +154,8 @@ cold_next (struct pool *pool, struct worker *worker)
     }
     if (walk_on (pool, worker, walk))
       return true;
-    atomic_store_explicit (&pool->segments.segment[walk->segment].examined,
-                           !walk->crowded, memory_order_relaxed);
+    if (walk->crowded || !is_same_life (pool, walk))
+      set_examined (pool, walk->segment, false);
     walk->segment = SEGMENT_NONE;
   }
 }
@@ -183,6 +200,18 @@ look_at_four (struct volume *volume, struct cold_slot *slot)
   return four;
 }
 
+/* Which of the four are in the group of this one. */
+static unsigned
+same_group (const struct cold_slot *slot, unsigned i)
+{
+  unsigned pages = 0;
+
+  for (unsigned j = 0; j < VMSWAP_GROUP_PAGES; ++j)
+    if (word_same_group (slot->expected[i].word, slot->expected[j].word))
+      pages |= 1u << j;
+  return pages;
+}
+
 /* Is a group among them that has lost a page?  In an epoch. */
 static bool
 is_torn (const struct volume *volume, const struct cold_slot *slot,
@@ -191,10 +220,11 @@ is_torn (const struct volume *volume, const struct cold_slot *slot,
   unsigned present;
 
   for (unsigned i = 0; i < VMSWAP_GROUP_PAGES; ++i)
-    if (four->groups & 1u << i)
-      return group_is_sound (volume, slot->pages.first + i,
-                             slot->expected[i].word, &present) &&
-             (present & ~four->groups);
+    if (four->groups & 1u << i &&
+        group_is_sound (volume, slot->pages.first + i, slot->expected[i].word,
+                        &present) &&
+        present != same_group (slot, i))
+      return true;
   return false;
 }
 

@@ -75,6 +75,8 @@ publish (struct pool *pool, const struct worker *worker,
     exchange_locked (volume, &tally, slot, at);
   }
   tally_apply (volume, &tally, worker->shard);
+  if (volume_is_limited (volume))
+    space_notify (&volume->space);
   return true;
 }
 
@@ -156,4 +158,5 @@ cold_warm (struct pool *pool, struct worker *worker, uint32_t id,
     data += POOL_PAGE_SIZE;
   }
   tally_apply (volume, &tally, worker->shard);
+  pool_weigh (pool);
 }

@@ -116,12 +116,16 @@ cold_touch (struct volume *volume, uint32_t page)
 }
 
 void
-cold_torn (struct volume *volume, uint32_t page)
+cold_torn (struct volume *volume, uint64_t word)
 {
-  struct cold *cold = &volume->pool->cold;
+  struct segments *segments = &volume->pool->segments;
+  const uint32_t segment = word_place (word).segment;
 
-  if (cold->config.on)
-    leave_note (&cold->torn, volume, page);
+  if (segment < segments->nr &&
+      atomic_load_explicit (&segments->segment[segment].examined,
+                            memory_order_relaxed))
+    atomic_store_explicit (&segments->segment[segment].examined, false,
+                           memory_order_relaxed);
 }
 
 /* Takes note i.  False: there is none. */
@@ -152,8 +156,7 @@ may_warm (struct pool *pool)
          segments_available (&pool->segments) > SEGMENT_RESERVE;
 }
 
-/* What has been touched, and then what has been torn, as far as there are
- * slots. */
+/* Groups that were touched become single pages; uses a slot. */
 static void
 heed_notes_locked (struct pool *pool, struct worker *worker)
 {
@@ -163,10 +166,17 @@ heed_notes_locked (struct pool *pool, struct worker *worker)
   for (unsigned i = 0; i < COLD_NOTES; ++i)
     if (take_note (&cold->touched, i, &volume, &first) && may_warm (pool))
       cold_warm (pool, worker, volume, first, next_slot_locked (cold));
-  for (unsigned i = 0; i < COLD_NOTES && cold->nr < COLD_SLOTS; ++i)
-    if (take_note (&cold->torn, i, &volume, &first))
-      cold->nr += cold_gather (pool, worker, volume, first, COLD_TORN,
-                               next_slot_locked (cold));
+}
+
+/* Writers in turns leave the same four pages in a segment again and again. */
+static bool
+is_gathered_locked (const struct cold *cold)
+{
+  for (unsigned i = 0; i < cold->nr; ++i)
+    if (cold->slot[i].pages.volume == cold->walk.volume &&
+        cold->slot[i].pages.first == cold->walk.first)
+      return true;
+  return false;
 }
 
 /* --- The batch. */
@@ -180,8 +190,10 @@ fill_locked (struct pool *pool, struct worker *worker)
   for (unsigned i = 0; i < WALK_STEPS && cold->nr < COLD_SLOTS; ++i) {
     if (!cold_next (pool, worker))
       return cold->nr > 0;
-    cold->nr += cold_gather (pool, worker, cold->walk.volume, cold->walk.first,
-                             COLD_OLD, next_slot_locked (cold));
+    if (!is_gathered_locked (cold))
+      cold->nr += cold_gather (
+          pool, worker, cold->walk.volume, cold->walk.first,
+          cold->walk.group ? COLD_TORN : COLD_OLD, next_slot_locked (cold));
   }
   return true;
 }
@@ -192,6 +204,9 @@ compress_slots (struct cold *cold)
   for (unsigned i = 0; i < cold->nr; ++i) {
     struct cold_slot *slot = &cold->slot[i];
 
+    slot->size = 0;
+    if (atomic_load (&cold->stop) && cold->state == COLD_FILLED)
+      continue; /* nobody will want it */
     slot->size =
         group_encode (cold->compressor, &slot->pages, slot->group, slot->limit);
   }
@@ -251,8 +266,10 @@ step_locked (struct pool *pool, struct worker *worker, uint64_t now)
     const bool room = store_locked (pool, worker);
     cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
     account_locked (cold, now);
-    if (!room) /* until the steward has cleaned */
-      cold->next = now + idle_pause (cold) * UINT64_C (1000000);
+    const uint64_t cleaned = now + idle_pause (cold) * UINT64_C (1000000);
+
+    if (!room && cold->next < cleaned) /* until the steward has cleaned */
+      cold->next = cleaned;
   }
   if (now < cold->next)
     return milliseconds_until (cold->next, now);
@@ -289,6 +306,23 @@ cold_step (struct pool *pool)
   return pause;
 }
 
+static void
+set_policy (pthread_t thread, int policy)
+{
+  const struct sched_param none = { 0 };
+
+  pthread_setschedparam (thread, policy, &none);
+}
+
+/* Somebody waits for the compressor: it is like other threads until the next
+ * batch, if that is allowed. */
+static void
+hurry (struct cold *cold)
+{
+  if (cold->running)
+    set_policy (cold->thread, SCHED_OTHER);
+}
+
 bool
 cold_finish (struct pool *pool)
 {
@@ -301,8 +335,10 @@ cold_finish (struct pool *pool)
   worker = worker_get (&pool->workers);
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-    while (cold->state == COLD_FILLED)
+    while (cold->state == COLD_FILLED) {
+      hurry (cold);
       lock_wait (&cold->lock, &cold->cond, -1);
+    }
     store_locked (pool, worker);
     /* Not what others write meanwhile: that may never end. */
     cold->walk.newest = atomic_load (&pool->segments.next_birth);
@@ -325,9 +361,9 @@ static bool
 wait_for_batch (struct cold *cold)
 {
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-  while (cold->state != COLD_FILLED && !cold->stop)
+  while (cold->state != COLD_FILLED && !atomic_load (&cold->stop))
     lock_wait (&cold->lock, &cold->cond, -1);
-  return !cold->stop;
+  return !atomic_load (&cold->stop);
 }
 
 static void *
@@ -335,13 +371,13 @@ compressor_main (void *arg)
 {
   struct pool *pool = arg;
   struct cold *cold = &pool->cold;
-  const struct sched_param none = { 0 };
 
-  /* Where that is not allowed, the share of the CPU is bounded all the same. */
-  pthread_setschedparam (pthread_self (), SCHED_IDLE, &none);
   while (wait_for_batch (cold)) {
     const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
 
+    /* Where that is not allowed, the share of the CPU is bounded all the
+     * same. */
+    set_policy (pthread_self (), SCHED_IDLE);
     compress_slots (cold);
     {
       ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
@@ -364,7 +400,7 @@ cold_start (struct pool *pool)
     return 0;
   if (arena_denied (&pool->arena))
     return -ENOMEM;
-  cold->stop = false;
+  atomic_store (&cold->stop, false);
   err = pthread_create (&cold->thread, NULL, compressor_main, pool);
   cold->running = err == 0;
   return -err;
@@ -379,12 +415,17 @@ cold_stop (struct pool *pool)
     return;
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-    cold->stop = true;
+    atomic_store (&cold->stop, true);
     pthread_cond_broadcast (&cold->cond);
   }
+  hurry (cold);
   pthread_join (cold->thread, NULL);
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
   cold->running = false;
   /* What nobody will compress: the pages are where they were. */
-  cold->state = COLD_EMPTY;
-  cold->nr = 0;
+  if (cold->state != COLD_EMPTY) {
+    cold->state = COLD_EMPTY;
+    cold->nr = 0;
+  }
+  pthread_cond_broadcast (&cold->cond);
 }

@@ -10,8 +10,8 @@
  *                anybody waiting for it
  *   readers      leave a note of what they read (cold_touch); the steward makes
  *                such groups single, fast pages again
- *   writers      leave one when a group is not whole any more (cold_torn); the
- *                steward makes it anew without what has gone
+ *   writers      say that a group is not whole any more (cold_torn); the
+ * steward comes by its segment again and makes it anew without what has gone
  *
  * Of a batch of slots (transitions, and who makes them):
  *
@@ -68,7 +68,8 @@ struct cold_walk {
   uint32_t segment; /* SEGMENT_NONE: in none */
   uint32_t birth;   /* of it */
   uint32_t offset;
-  uint32_t volume, first; /* the four pages that it gave last */
+  uint32_t volume, first; /* the four pages that it gave last, */
+  bool group;             /* because it met a group of theirs */
   bool crowded;           /* some pages of this segment had to be put off */
   uint32_t newest;        /* segments are looked at if their birth is less */
 };
@@ -84,7 +85,8 @@ struct cold {
   struct lock lock;    /* the state, and all of a batch that is not FILLED */
   pthread_cond_t cond; /* the state has changed, or stop */
   enum cold_state state;
-  bool running, stop;
+  bool running;
+  atomic_bool stop;
   pthread_t thread;
   void *compressor; /* of the thread while FILLED, as are the slots */
   struct cold_slot slot[COLD_SLOTS];
@@ -93,7 +95,7 @@ struct cold {
   uint64_t next;  /* nanoseconds: not before then */
   uint64_t spent; /* CPU time of this batch */
 
-  struct cold_notes touched, torn;
+  struct cold_notes touched;
 
   _Atomic uint64_t cooled, warmed, cpu_ns; /* pool_stats */
 };
@@ -116,10 +118,10 @@ extern uint32_t cold_step (struct pool *pool);
  * room for some of it. */
 extern bool cold_finish (struct pool *pool);
 
-/* A page of a group was read.  A page left its group, which others still name.
- * Neither takes a lock. */
+/* A page of a group was read.  A page left its group, which this word had named
+ * and others still do.  Neither takes a lock. */
 extern void cold_touch (struct volume *volume, uint32_t page);
-extern void cold_torn (struct volume *volume, uint32_t page);
+extern void cold_torn (struct volume *volume, uint64_t word);
 
 /* cold-gather.c, cold-store.c: for cold.c, which holds cold->lock and the
  * worker. */

@@ -31,7 +31,9 @@ decoder_size (void)
 int
 decoders_create (struct decoders *decoders, struct arena *arena)
 {
-  const unsigned nr = arena_nr_cpus (arena, MAX_DECODERS);
+  /* Threads of a guest that floods may be preempted with one each: fair.c lets
+   * as many work as there are CPUs. */
+  const unsigned nr = 2 * arena_nr_cpus (arena, MAX_DECODERS / 2);
   uint8_t *at = arena_alloc (arena, nr * decoder_size ());
 
   if (!at)
@@ -56,21 +58,22 @@ decoders_destroy (struct decoders *decoders)
   decoders->nr = 0;
 }
 
-/* Locks a decoder, if possible one that nobody else holds. */
+/* Locks a decoder that nobody else holds. */
 static struct decoder *
 decoder_pick (struct decoders *decoders)
 {
   const int cpu = sched_getcpu ();
   const unsigned first = cpu < 0 ? 0 : (unsigned) cpu % decoders->nr;
 
-  for (unsigned i = 0; i < decoders->nr; ++i) {
+  /* Not in line for one: its holder may not run for long. */
+  for (unsigned i = 0;; ++i) {
     struct decoder *decoder = &decoders->decoder[(first + i) % decoders->nr];
 
     if (lock_try (&decoder->lock))
       return decoder;
+    if (i % decoders->nr == decoders->nr - 1)
+      sched_yield ();
   }
-  lock_acquire (&decoders->decoder[first].lock);
-  return &decoders->decoder[first];
 }
 
 /* --- Reading. */

@@ -9,7 +9,7 @@
  * group. A group takes its whole size as long as one word names it, so the
  * account never says less than what is held.
  *
- * Decoders are few, one per CPU, because each needs some 100 KiB; a reader of a
+ * Decoders are few, two per CPU, because each needs some 100 KiB; a reader of a
  * cold page borrows one for as long as it decompresses. */
 
 #ifndef VMSWAP_GROUP_H
@@ -23,7 +23,7 @@
 #include "vmswap-image.h"
 #include "word.h"
 
-#define MAX_DECODERS 8
+#define MAX_DECODERS 16
 #define GROUP_MAX_BYTES (VMSWAP_GROUP_PAGES * POOL_PAGE_SIZE)
 
 struct tally;

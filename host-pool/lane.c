@@ -35,6 +35,7 @@ lanes_create (struct lanes *lanes, struct segments *segments)
     lane_create (&lanes->lane[i]);
   lane_create (&lanes->survivors);
   lane_create (&lanes->cold);
+  lane_create (&lanes->cold_survivors);
 }
 
 void
@@ -44,6 +45,7 @@ lanes_destroy (struct lanes *lanes)
     lock_destroy (&lanes->lane[i].lock);
   lock_destroy (&lanes->survivors.lock);
   lock_destroy (&lanes->cold.lock);
+  lock_destroy (&lanes->cold_survivors.lock);
 }
 
 /* Locks a lane, if possible one that nobody else holds. */
@@ -194,7 +196,7 @@ int
 lane_reserve_survivor (struct lanes *lanes, bool cold, uint32_t born,
                        uint32_t bytes, struct place *ret)
 {
-  struct lane *lane = cold ? &lanes->cold : &lanes->survivors;
+  struct lane *lane = cold ? &lanes->cold_survivors : &lanes->survivors;
 
   lock_acquire (&lane->lock);
   return reserve_in (lanes, lane, SEGMENT_FOR_CLEANER, born, bytes, ret);
@@ -238,6 +240,7 @@ lanes_seal (struct lanes *lanes)
     lane_seal (lanes, &lanes->lane[i]);
   lane_seal (lanes, &lanes->survivors);
   lane_seal (lanes, &lanes->cold);
+  lane_seal (lanes, &lanes->cold_survivors);
 }
 
 uint64_t
@@ -256,7 +259,9 @@ lanes_survived (struct lanes *lanes)
 {
   return atomic_load_explicit (&lanes->survivors.appended,
                                memory_order_relaxed) +
-         atomic_load_explicit (&lanes->cold.appended, memory_order_relaxed);
+         atomic_load_explicit (&lanes->cold.appended, memory_order_relaxed) +
+         atomic_load_explicit (&lanes->cold_survivors.appended,
+                               memory_order_relaxed);
 }
 
 void
@@ -266,6 +271,7 @@ lanes_lock_all (struct lanes *lanes)
     lock_acquire_same_rank (&lanes->lane[i].lock);
   lock_acquire_same_rank (&lanes->survivors.lock);
   lock_acquire_same_rank (&lanes->cold.lock);
+  lock_acquire_same_rank (&lanes->cold_survivors.lock);
 }
 
 void
@@ -275,4 +281,5 @@ lanes_unlock_all (struct lanes *lanes)
     lock_release (&lanes->lane[i].lock);
   lock_release (&lanes->survivors.lock);
   lock_release (&lanes->cold.lock);
+  lock_release (&lanes->cold_survivors.lock);
 }

@@ -30,7 +30,9 @@ struct lanes {
   unsigned nr; /* lanes of writers */
   struct lane lane[MAX_LANES];
   struct lane survivors;
-  struct lane cold; /* groups */
+  struct lane cold;           /* new groups */
+  struct lane cold_survivors; /* not the same, or new groups would use up what
+                               * the cleaner took of its reserve */
 };
 
 extern void lanes_create (struct lanes *lanes, struct segments *segments);
@@ -54,9 +56,9 @@ extern int lane_reserve_cold (struct lanes *lanes, uint32_t bytes,
 /* Would a writer find that much in an open segment, now? */
 extern bool lanes_have_room (struct lanes *lanes, uint32_t bytes);
 
-/* lane_reserve in two steps, for writers.  Sees to it that a lane has that much room,
- * with system calls; no lock may be held.  Then takes it, without any: false if
- * others were faster. */
+/* lane_reserve in two steps, for writers.  Sees to it that a lane has that much
+ * room, with system calls; no lock may be held.  Then takes it, without any:
+ * false if others were faster. */
 extern int lane_prepare (struct lanes *lanes, uint32_t bytes);
 extern bool lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret);
 

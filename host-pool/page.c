@@ -168,7 +168,7 @@ page_release_locked (struct volume *volume, uint32_t page, struct tally *tally,
   if (word_is_shared (word))
     share_put (pool, tally, word);
   else if (word_is_cold (word) && bytes == 0)
-    cold_torn (volume, page);
+    cold_torn (volume, word);
   else if (word_is_cold (word))
     tally_group (tally, word, -1);
   if (bytes && is_in_arena (pool, word))

@@ -21,6 +21,10 @@
 /* How often the cleaner must say no, with nothing on its way. */
 #define REFUSALS 3
 
+/* How often compaction makes room for groups, at the most: guests may write
+ * meanwhile. */
+#define COMPACT_ROUNDS 32
+
 /* How often a writer with room naps for others who clean. */
 #define HAND_ROUNDS 8
 
@@ -177,6 +181,7 @@ pool_release_memory (struct pool *pool)
 int
 pool_compact (struct pool *pool)
 {
+  unsigned rounds = 0;
   uint64_t cooled;
   bool room;
   int err;
@@ -193,7 +198,8 @@ pool_compact (struct pool *pool)
       pool_reap (pool);
       err = cleaner_step (pool, CLEAN_IDLE);
     } while (err == 0);
-  } while (!room && atomic_load (&pool->cold.cooled) > cooled);
+  } while (!room && atomic_load (&pool->cold.cooled) > cooled &&
+           ++rounds < COMPACT_ROUNDS);
   lanes_seal (&pool->lanes);
   pool_release_memory (pool);
   return err == -ENOENT || err == -EAGAIN ? 0 : err;

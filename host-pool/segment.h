@@ -33,7 +33,7 @@ struct segment {
 
   /* Once it is sealed: */
   _Atomic uint32_t born;     /* when the youngest blob was written */
-  _Atomic bool examined; /* nothing in it is worth recompressing: cold.c */
+  _Atomic bool examined; /* cold.c has walked over it */
 };
 
 struct segment_list {

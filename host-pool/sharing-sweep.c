@@ -50,7 +50,8 @@ set_mode (struct pool *pool, enum index_mode mode)
 static void
 fit_index (struct pool *pool, const struct pool_stats *stats)
 {
-  if (index_fit (&pool->index, stats->blob_pages + stats->shared_blobs) != 1)
+  if (index_fit (&pool->index, stats->blob_pages + stats->cold_pages +
+                                     stats->shared_blobs) != 1)
     return;
   /* What others were promised comes first. */
   if (reserve_missing (pool)) {

@@ -443,11 +443,14 @@ promote (const struct seeker *seeker, struct volume *other, uint32_t page,
 
   /* The other's reserve would miss what its page takes now, and there may be
    * no room to keep for it. */
-  if (atomic_load (&pool->reserved)) {
+  if (atomic_load (&pool->reserved) || word_is_cold (word)) {
     pool_weigh (pool);
     if (atomic_load (&pool->tight))
       return 0;
   }
+  /* The other's charge would grow by a blob, and its group stay. */
+  if (word_is_cold (word) && volume_is_limited (other))
+    return 0;
   if (entry_alloc (pool, entry, &at) != 0)
     return 0;
   shared = word_shared (at, seeker->print);

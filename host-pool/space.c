@@ -9,8 +9,8 @@
  * A later refusal of another writer counts for all: it proves that what came
  * free before it was not enough or is gone again.
  *
- * Lock: space->lock, for the wait alone.  It is the last of all, so that
- * anyone may notify. */
+ * Lock: space->lock, for the wait alone.  Almost all others may be
+ * held by whoever notifies. */
 
 #include <config.h>
 

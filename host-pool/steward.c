@@ -196,7 +196,9 @@ steward_main (void *arg)
       next_tick = milliseconds () + pause;
     }
     /* Whatever woke it up: it says itself whether it is its turn. */
-    next_cold = milliseconds () + cold_step (pool);
+    const uint32_t pause = cold_step (pool);
+
+    next_cold = milliseconds () + pause;
   }
   return NULL;
 }

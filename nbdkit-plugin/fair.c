@@ -144,7 +144,8 @@ fair_start (void)
 
   errno = 0;
   usual_nice = getpriority (PRIO_PROCESS, 0);
-  if (errno == 0 && pthread_create (&thread, NULL, try_nice, NULL) == 0)
+  /* Of another policy, the operator knows why. */
+  if (errno == 0 && sched_getscheduler (0) == SCHED_OTHER && pthread_create (&thread, NULL, try_nice, NULL) == 0)
     pthread_join (thread, NULL);
   if (!may_lower)
     nbdkit_debug ("fair: threads of guests that flood keep their priority: the "

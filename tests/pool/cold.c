@@ -183,6 +183,27 @@ test_torn (void)
   pool_destroy (pool);
 }
 
+/* However many groups lose pages at once, all of them are made anew. */
+static void
+test_many_torn (void)
+{
+  const uint64_t pages = 32 * MIB / POOL_PAGE_SIZE;
+  uint64_t whole;
+
+  setup ((struct pool_cold){ .on = true }, 64 * MIB);
+  fill (pages);
+  compact ();
+  whole = stats_now ().cold_bytes;
+  for (uint64_t page = 0; page < pages; page += 4)
+    trim (page, 3);
+  compact ();
+  CHECK_EQ (stats_now ().cold_pages, pages / 4);
+  CHECK_LE (stats_now ().cold_bytes * 10, whole * 6);
+  for (uint64_t page = 3; page < pages; page += 4)
+    check_page (page, CONTENT_HEAP);
+  pool_destroy (pool);
+}
+
 /* What is written again leaves its group, and comes back when it is old. */
 static void
 test_overwritten (void)
@@ -381,6 +402,7 @@ main (void)
   test_cooling ();
   test_requests ();
   test_torn ();
+  test_many_torn ();
   test_overwritten ();
   test_not_cold ();
   test_quota ();

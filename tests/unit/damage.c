@@ -210,6 +210,10 @@ test_damaged_group (void)
   read_all (volume, bad);
   pool_get_stats (pool, &stats);
   CHECK (stats.segments_rescued >= 1 && stats.lost_pages == 4);
+  /* No group was moved a second time for its second page. */
+  CHECK (stats.bytes_moved ==
+         atomic_load (&pool->lanes.survivors.appended) +
+             atomic_load (&pool->lanes.cold_survivors.appended));
   for (unsigned i = 0; i < 4; ++i) {
     fill (volume, 4 + i, PAGES);
     fill (volume, 20 + i, PAGES);
