@@ -228,8 +228,8 @@ set_cold (struct settings *settings, const char *key, const char *value)
   struct shown shown;
 
   settings->cold.on = strcmp (value, "off") != 0;
-  if (!settings->cold.on || parse_number (value, 0, SETTINGS_COLD_MAX_SECONDS,
-                                          &settings->cold.after))
+  if (!settings->cold.on ||
+      parse_number (value, 0, SETTINGS_COLD_MAX_SECONDS, &settings->cold.after))
     return 0;
   nbdkit_error ("%s=%s: give a number of seconds, from 0 to %u, or off", key,
                 show (&shown, value), SETTINGS_COLD_MAX_SECONDS);
