@@ -57,12 +57,12 @@ static bool
 incompressible (const struct figures_guest *guest, char *seen, size_t size)
 {
   const struct volume_stats *stats = &guest->stats;
+  const uint64_t pages = stats->blob_pages + stats->cold_pages;
 
   snprintf (seen, size,
             "%" PRIu64 " of its %" PRIu64 " pages cannot be compressed",
-            stats->raw_pages, stats->blob_pages);
-  return stats->raw_pages >= ENOUGH_PAGES / 4 &&
-         stats->raw_pages >= stats->blob_pages / 2;
+            stats->raw_pages, pages);
+  return stats->raw_pages >= ENOUGH_PAGES / 4 && stats->raw_pages >= pages / 2;
 }
 
 static bool
@@ -162,6 +162,19 @@ nearly_full (const struct figures *figures, const struct render_server *server,
 }
 
 static bool
+cold_off (const struct figures *figures, const struct render_server *server,
+          char *seen, size_t size)
+{
+  char full[64];
+
+  snprintf (seen, size,
+            "with cold=off, pages that were swapped out long ago stay as large "
+            "as they are, and the pool is nearly full");
+  return !server->settings->cold.on &&
+         nearly_full (figures, server, full, sizeof full);
+}
+
+static bool
 ratio_falls (const struct figures *figures, const struct render_server *server,
              char *seen, size_t size)
 {
@@ -170,7 +183,8 @@ ratio_falls (const struct figures *figures, const struct render_server *server,
       server->trend != NULL && trend_fell (server->trend, &from, &to);
 
   snprintf (seen, size,
-            "pages compress less and less: %.2f within the last hour, %.2f now",
+            "what is stored compresses less than it did: %.2f within the last "
+            "hour, %.2f now",
             from, to);
   return fell;
 }
@@ -184,6 +198,10 @@ static const struct {
     "give the server a larger pool= (with state=, a restart loses nothing), "
     "or let guests swap elsewhere, too (a second swap area of lower "
     "priority)" },
+  { "cold-off", cold_off,
+    "start the server with cold=300 (with state=, a restart loses nothing): "
+    "what was written more than 300 seconds ago and not read since is then "
+    "compressed once more, four pages together, for at most 10 % of a CPU" },
   { "not-locked", not_locked,
     "LimitMEMLOCK=infinity in the service's unit, ulimit -l unlimited, or "
     "CAP_IPC_LOCK" },
@@ -193,7 +211,8 @@ static const struct {
     "start the server with state=DIR, a directory on a tmpfs of its own" },
   { "ratio-falls", ratio_falls,
     "see in vmswapctl top which guest has the worst ratio, and what it has "
-    "begun to do; the pool may soon need more pool=" },
+    "begun to do (one that reads its cold pages makes them larger again); the "
+    "pool may soon need more pool=" },
 };
 
 static const struct {

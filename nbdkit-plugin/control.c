@@ -31,6 +31,7 @@
 
 #include "control.h"
 #include "door.h"
+#include "figures.h"
 #include "http.h"
 #include "settings.h"
 #include "trend.h"
@@ -85,10 +86,9 @@ note_trend (evutil_socket_t none, short what, void *opaque)
   struct pool_stats stats;
 
   pool_get_stats (control.route[0].pool, &stats);
-  trend_add (&control.trend, stats.blob_pages,
-             stats.data_bytes == 0 ? 0
-                                   : (double) stats.blob_pages *
-                                         POOL_PAGE_SIZE / stats.data_bytes);
+  trend_add (&control.trend,
+             stats.blob_pages + stats.cold_pages + stats.shared_blobs,
+             figures_compression (&stats));
 }
 
 static void

@@ -74,12 +74,15 @@ describe_pool (struct pool *pool, const char *when)
                 when, s.limit, s.used, s.fixed_bytes, s.table_bytes,
                 s.segment_bytes, s.free_bytes);
   nbdkit_debug ("pool at %s: blobs=%" PRIu64 " bytes=%" PRIu64 " data=%" PRIu64
-                " raw=%" PRIu64 " fill=%" PRIu64 " volumes=%" PRIu64,
+                " raw=%" PRIu64 " fill=%" PRIu64 " volumes=%" PRIu64
+                " cold=%" PRIu64 " cold-bytes=%" PRIu64,
                 when, s.blob_pages, s.blob_bytes, s.data_bytes, s.raw_pages,
-                s.fill_pages, s.volumes);
-  nbdkit_debug (
-      "pool at %s: written=%" PRIu64 " read=%" PRIu64 " trimmed=%" PRIu64
-      " refused=%" PRIu64 " bad=%" PRIu64 " cleaned=%" PRIu64 " moved=%" PRIu64,
-      when, s.pages_written, s.pages_read, s.pages_trimmed, s.writes_refused,
-      s.bad_pages, s.segments_cleaned, s.bytes_moved);
+                s.fill_pages, s.volumes, s.cold_pages, s.cold_bytes);
+  nbdkit_debug ("pool at %s: written=%" PRIu64 " read=%" PRIu64
+                " trimmed=%" PRIu64 " refused=%" PRIu64 " bad=%" PRIu64
+                " cleaned=%" PRIu64 " moved=%" PRIu64 " cooled=%" PRIu64
+                " warmed=%" PRIu64,
+                when, s.pages_written, s.pages_read, s.pages_trimmed,
+                s.writes_refused, s.bad_pages, s.segments_cleaned,
+                s.bytes_moved, s.pages_cooled, s.pages_warmed);
 }

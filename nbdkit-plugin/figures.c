@@ -24,6 +24,15 @@ figure_ratio (uint64_t of, uint64_t by)
   return by == 0 ? 0 : (double) of / by;
 }
 
+double
+figures_compression (const struct pool_stats *stats)
+{
+  const uint64_t pages =
+      stats->blob_pages + stats->cold_pages + stats->shared_blobs;
+
+  return figure_ratio (pages * POOL_PAGE_SIZE, stats->data_bytes);
+}
+
 static const struct traffic_op_sum *
 op_of (const struct figures_guest *guest, enum traffic_op op)
 {

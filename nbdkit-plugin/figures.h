@@ -85,6 +85,10 @@ figure_is_real (const struct figure *figure)
 extern const char *figure_kind_name (enum figure_kind kind);
 extern const char *figure_unit_name (enum figure_unit unit);
 
+/* How well all that is compressed is, cold pages too: what every look has as
+ * compression_ratio.  0: there is nothing. */
+extern double figures_compression (const struct pool_stats *stats);
+
 /* Looks at the pool and at every export.  The caller frees it with
  * figures_free.  -ENOMEM. */
 extern int figures_take (struct pool *pool, struct figures *ret);

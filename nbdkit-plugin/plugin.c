@@ -107,6 +107,8 @@ vmswap_dump_plugin (void)
   printf ("vmswap_state=yes\n");
   printf ("vmswap_registry=yes\n");
   printf ("vmswap_control=yes\n");
+  printf ("vmswap_cold=yes\n");
+  printf ("vmswap_max_cold_level=%d\n", POOL_COLD_MAX_LEVEL);
   printf ("vmswap_dedup=auto,always,off\n");
   printf ("vmswap_group=yes\n");
   printf ("vmswap_min_quota=%" PRIu64 "\n", LIMITS_MIN_QUOTA);
@@ -132,6 +134,7 @@ vmswap_get_ready (void)
     .limit = settings.pool,
     .codec = settings.compressor,
     .sharing = settings.dedup,
+    .cold = settings.cold,
     .state = settings.state,
     .reason = reason,
     .reason_size = sizeof reason,

@@ -98,15 +98,18 @@ static json_t *
 server_json (const struct render_server *server)
 {
   const struct settings *settings = server->settings;
+  const struct pool_cold *cold = &settings->cold;
 
   return json_pack (
-      "{s:s, s:i, s:i, s:I, s:s, s:s, s:s?, s:b, s:b, s:b}", "version",
-      PACKAGE_VERSION, "api", 1, "pid", (int) getpid (), "start_time",
-      (json_int_t) server->start_time, "compressor",
+      "{s:s, s:i, s:i, s:I, s:s, s:s, s:s?, s:b, s:b, s:b, s:o, s:i, s:i}",
+      "version", PACKAGE_VERSION, "api", 1, "pid", (int) getpid (),
+      "start_time", (json_int_t) server->start_time, "compressor",
       settings->compressor == NULL ? pool_codecs ()[0] : settings->compressor,
       "full", settings->stall ? "stall" : "error", "state", settings->state,
       "registry", server->registry, "locked", server->locked, "listed",
-      settings->nr_guests != 0);
+      settings->nr_guests != 0, "cold",
+      cold->on ? json_integer (cold->after) : json_null (), "cold_cpu",
+      (int) cold->cpu, "cold_level", cold->level);
 }
 
 static int

@@ -13,6 +13,7 @@
 #include <config.h>
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,13 @@ const char settings_help[] =
     "                         no limit).\n"
     "reserve=SIZE|N%          What of the pool no other export can take\n"
     "                         (default: nothing).\n"
+    "cold=SECONDS|off         Pages that were written longer ago, and not\n"
+    "                         read since, are compressed once more, with zstd\n"
+    "                         (default: 300).\n"
+    "cold-cpu=PERCENT         What of one CPU that may take, 1 to 100\n"
+    "                         (default: 10).\n"
+    "cold-level=N             The level of zstd for that, 1 to 19\n"
+    "                         (default: 3).\n"
     "compressor=lz4|none      How pages are compressed (default: lz4).\n"
     "control=PATH             Tell vmswapctl how things are on this socket\n"
     "                         (default: no).\n"
@@ -198,6 +206,64 @@ set_reserve (struct settings *settings, const char *key, const char *value)
   return parse_amount (key, value, &settings->limits.reserve);
 }
 
+/* A number as nobody can misread it: digits and nothing else. */
+static bool
+parse_number (const char *value, unsigned min, unsigned max, unsigned *ret)
+{
+  const size_t digits = strspn (value, "0123456789");
+  const unsigned long number =
+      digits > 0 && digits <= 9 && value[digits] == '\0'
+          ? strtoul (value, NULL, 10)
+          : ULONG_MAX;
+
+  if (number < min || number > max)
+    return false;
+  *ret = number;
+  return true;
+}
+
+static int
+set_cold (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+
+  settings->cold.on = strcmp (value, "off") != 0;
+  if (!settings->cold.on ||
+      parse_number (value, 0, SETTINGS_COLD_MAX_SECONDS, &settings->cold.after))
+    return 0;
+  nbdkit_error ("%s=%s: give a number of seconds, from 0 to %u, or off", key,
+                show (&shown, value), SETTINGS_COLD_MAX_SECONDS);
+  return -1;
+}
+
+static int
+set_cold_cpu (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+
+  if (parse_number (value, 1, 100, &settings->cold.cpu))
+    return 0;
+  nbdkit_error ("%s=%s: give a number from 1 to 100, percent of one CPU (or "
+                "cold=off)",
+                key, show (&shown, value));
+  return -1;
+}
+
+static int
+set_cold_level (struct settings *settings, const char *key, const char *value)
+{
+  struct shown shown;
+  unsigned level;
+
+  if (parse_number (value, 1, POOL_COLD_MAX_LEVEL, &level)) {
+    settings->cold.level = (int) level;
+    return 0;
+  }
+  nbdkit_error ("%s=%s is no level of zstd: give a number from 1 to %d", key,
+                show (&shown, value), POOL_COLD_MAX_LEVEL);
+  return -1;
+}
+
 static int
 set_compressor (struct settings *settings, const char *key, const char *value)
 {
@@ -341,13 +407,10 @@ set_control (struct settings *settings, const char *key, const char *value)
 static int
 set_control_port (struct settings *settings, const char *key, const char *value)
 {
-  const size_t digits = strspn (value, "0123456789");
-  const unsigned long port = digits > 0 && digits <= 5 && value[digits] == '\0'
-                                 ? strtoul (value, NULL, 10)
-                                 : 0;
   struct shown shown;
+  unsigned port;
 
-  if (port == 0 || port > UINT16_MAX) {
+  if (!parse_number (value, 1, UINT16_MAX, &port)) {
     nbdkit_error ("%s=%s is no TCP port: give a number from 1 to 65535", key,
                   show (&shown, value));
     return -1;
@@ -512,6 +575,9 @@ static const struct parameter {
   { "pool", false, set_pool },
   { "size", false, set_size },
   { "guest", true, set_guest },
+  { "cold", false, set_cold },
+  { "cold-cpu", false, set_cold_cpu },
+  { "cold-level", false, set_cold_level },
   { "compressor", false, set_compressor },
   { "control", false, set_control },
   { "control-port", false, set_control_port },

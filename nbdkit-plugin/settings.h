@@ -19,6 +19,9 @@
 #define EXPORT_MIN_SIZE (UINT64_C (10) * POOL_PAGE_SIZE)
 #define EXPORT_MAX_SIZE VOLUME_MAX_SIZE
 
+/* A year: what nobody wants is off. */
+#define SETTINGS_COLD_MAX_SECONDS 31536000u
+
 #define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"
 #define SETTINGS_REGISTRY_NONE "none"
 
@@ -49,6 +52,7 @@ struct settings {
   const char *group; /* likewise; NULL: each shares with itself */
   struct export_limits limits; /* likewise */
   enum pool_sharing dedup;
+  struct pool_cold cold; /* never with defaults to be filled in */
   const char *compressor; /* NULL: the pool's default */
   char *state;            /* a directory on tmpfs, absolute; NULL: none */
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the
@@ -65,9 +69,14 @@ struct settings {
   uint32_t given; /* bit n: parameters[n] was given */
 };
 
+#define SETTINGS_COLD_DEFAULT                                                  \
+  {                                                                            \
+    .on = true, .after = 300, .cpu = 10, .level = 3                            \
+  }
+
 #define SETTINGS_DEFAULT                                                       \
   {                                                                            \
-    .swap_header = true                                                        \
+    .cold = SETTINGS_COLD_DEFAULT, .swap_header = true                         \
   }
 
 /* The text of --help, one parameter per line. */

@@ -251,6 +251,16 @@ cell_requests (const struct cells_row *row, char *text, size_t size)
     snprintf (text, size, "%.0f", sum);
 }
 
+/* How much of what it has stored is. */
+void
+cell_cold (const struct cells_row *row, char *text, size_t size)
+{
+  struct view_text share;
+
+  snprintf (text, size, "%s",
+            view_share (row->now, "cold_pages", "stored_pages", &share));
+}
+
 /* How much of it is taken. */
 void
 cell_quota (const struct cells_row *row, char *text, size_t size)

@@ -35,8 +35,8 @@ extern void cells_rate (const json_t *now, const json_t *before,
 typedef void cell_fn (const struct cells_row *row, char *text, size_t size);
 extern cell_fn cell_size, cell_stored, cell_held, cell_saved, cell_ratio;
 extern cell_fn cell_out, cell_in, cell_trim, cell_requests, cell_errors;
-extern cell_fn cell_quota, cell_read_p50, cell_read_p99, cell_write_p99,
-    cell_state;
+extern cell_fn cell_cold, cell_quota, cell_read_p50, cell_read_p99,
+    cell_write_p99, cell_state;
 
 /* To sort by. */
 extern double cells_held (const struct cells_row *row);

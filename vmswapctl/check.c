@@ -139,10 +139,10 @@ print_row (const char *name, const struct volume_stats *stats, uint64_t damaged)
 {
   struct human size, blobs;
 
-  printf ("%-20s %8s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8s %10" PRIu64
-          " %10" PRIu64 "\n",
+  printf ("%-20s %8s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64
+          " %8s %10" PRIu64 " %10" PRIu64 "\n",
           name, human_size (&size, stats->size), stats->blob_pages,
-          stats->shared_pages, stats->fill_pages,
+          stats->cold_pages, stats->shared_pages, stats->fill_pages,
           human_size (&blobs, stats->blob_bytes), stats->lost_pages, damaged);
 }
 
@@ -163,6 +163,7 @@ add_stats (struct volume_stats *sum, const struct volume_stats *stats)
   sum->size += stats->size;
   sum->stored_pages += stats->stored_pages;
   sum->blob_pages += stats->blob_pages;
+  sum->cold_pages += stats->cold_pages;
   sum->shared_pages += stats->shared_pages;
   sum->fill_pages += stats->fill_pages;
   sum->lost_pages += stats->lost_pages;
@@ -187,8 +188,8 @@ print_table (struct check *check, struct volume_stats *sum)
   struct pool_stats pool;
   uint64_t damaged = 0;
 
-  printf ("%-20s %8s %10s %10s %10s %8s %10s %10s\n", "volume", "size", "pages",
-          "shared", "fill", "stored", "lost", "damaged");
+  printf ("%-20s %8s %10s %10s %10s %10s %8s %10s %10s\n", "volume", "size",
+          "pages", "cold", "shared", "fill", "stored", "lost", "damaged");
   for (unsigned i = 0; i < check->nr_volumes; ++i) {
     const struct verdict *verdict = &check->verdict[i];
     struct volume_stats stats;

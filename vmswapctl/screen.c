@@ -40,10 +40,10 @@ static const struct column {
   { "RATIO", 6, cell_ratio },     { "OUT/s", 7, cell_out },
   { "IN/s", 7, cell_in },         { "RD p50", 8, cell_read_p50 },
   { "RD p99", 8, cell_read_p99 }, { "WR p99", 8, cell_write_p99 },
-  { "STATE", 10, cell_state },    { "QUOTA", 7, cell_quota },
-  { "SAVED", 7, cell_saved },     { "SIZE", 7, cell_size },
-  { "TRIM/s", 7, cell_trim },     { "REQ/s", 8, cell_requests },
-  { "ERRORS", 8, cell_errors },
+  { "STATE", 10, cell_state },    { "COLD", 6, cell_cold },
+  { "QUOTA", 7, cell_quota },     { "SAVED", 7, cell_saved },
+  { "SIZE", 7, cell_size },       { "TRIM/s", 7, cell_trim },
+  { "REQ/s", 8, cell_requests },  { "ERRORS", 8, cell_errors },
 };
 #define NR_COLUMNS (sizeof columns / sizeof columns[0])
 
@@ -79,7 +79,35 @@ emit_server (const struct render *render)
   emit (render, SCREEN_TITLE, line);
 }
 
-/* [####::::....      ]: compressed pages, what goes with them, free. */
+/* What the memory of the pool is taken by, in the order of the bar. */
+static const struct part {
+  char mark;
+  const char *name;
+  const char *figure, *less[3]; /* less: parts of it that are others' */
+} parts[] = {
+  { '#', "hot", "blob_bytes", { "shared_blob_bytes", "cold_bytes", NULL } },
+  { '=', "shared", "shared_blob_bytes", { NULL } },
+  { '+', "cold", "cold_bytes", { NULL } },
+  { ':', "other", "used_bytes", { "blob_bytes", "free_bytes", NULL } },
+  { '.', "free", "free_bytes", { NULL } },
+};
+#define NR_PARTS (sizeof parts / sizeof parts[0])
+
+/* They were counted a moment apart: what is left may be less than nothing. */
+static uint64_t
+part_bytes (const json_t *pool, const struct part *part)
+{
+  uint64_t bytes = view_number (pool, part->figure);
+
+  for (unsigned i = 0; part->less[i]; ++i) {
+    const uint64_t less = view_number (pool, part->less[i]);
+
+    bytes = bytes > less ? bytes - less : 0;
+  }
+  return bytes;
+}
+
+/* [####==++::::....      ], as long as the limit. */
 static void
 emit_bar (const struct render *render)
 {
@@ -89,20 +117,37 @@ emit_bar (const struct render *render)
   char line[LINE_MAX_BYTES], *to = line;
   const unsigned room = render->width > 40 ? render->width - 34 : 6;
   const unsigned length = room < 100 ? room : 100;
-  const unsigned data =
-      (unsigned) (view_number (pool, "data_bytes") / limit * length);
-  const unsigned overhead = (unsigned) ((view_number (pool, "used_bytes") -
-                                         view_number (pool, "free_bytes")) /
-                                        limit * length);
-  const unsigned all =
-      (unsigned) (view_number (pool, "used_bytes") / limit * length);
+  unsigned done = 0;
+  double sum = 0;
 
   to += sprintf (to, "pool   [");
-  for (unsigned i = 0; i < length; ++i)
-    *to++ = i < data ? '#' : i < overhead ? ':' : i < all ? '.' : ' ';
+  for (unsigned i = 0; i < NR_PARTS; ++i)
+    for (sum += part_bytes (pool, &parts[i]) / limit * length;
+         done < length && done + 1 <= sum; ++done)
+      *to++ = parts[i].mark;
+  for (; done < length; ++done)
+    *to++ = ' ';
   sprintf (to, "] %s of %s used", view_size (pool, "used_bytes", &used),
            view_size (pool, "limit_bytes", &total));
   emit (render, SCREEN_BAR, line);
+}
+
+/* What the marks mean. */
+static void
+emit_legend (const struct render *render)
+{
+  const json_t *pool = json_object_get (render->data->now, "pool");
+  char line[LINE_MAX_BYTES], *to = line;
+
+  to += sprintf (to, "memory");
+  for (unsigned i = 0; i < NR_PARTS; ++i) {
+    struct human size;
+
+    to += sprintf (to, "%s%c %s %s", i == 0 ? " " : "  ", parts[i].mark,
+                   parts[i].name,
+                   human_size (&size, part_bytes (pool, &parts[i])));
+  }
+  emit (render, SCREEN_PLAIN, line);
 }
 
 static void
@@ -120,14 +165,14 @@ emit_sums (const struct render *render)
             view_ratio (pool, "compression_ratio", &d),
             view_size (pool, "overhead_bytes", &e));
   emit (render, SCREEN_PLAIN, line);
-  snprintf (line, sizeof line,
-            "pages  stored %" PRIu64 "  compressed %" PRIu64 "  shared %" PRIu64
-            "  fill %" PRIu64 "  raw %" PRIu64 "  lost %" PRIu64,
-            view_number (pool, "stored_pages"),
-            view_number (pool, "compressed_pages"),
-            view_number (pool, "shared_pages"),
-            view_number (pool, "fill_pages"), view_number (pool, "raw_pages"),
-            view_number (pool, "lost_pages"));
+  snprintf (
+      line, sizeof line,
+      "pages  stored %" PRIu64 "  compressed %" PRIu64 "  cold %" PRIu64
+      "  shared %" PRIu64 "  fill %" PRIu64 "  raw %" PRIu64 "  lost %" PRIu64,
+      view_number (pool, "stored_pages"),
+      view_number (pool, "compressed_pages"), view_number (pool, "cold_pages"),
+      view_number (pool, "shared_pages"), view_number (pool, "fill_pages"),
+      view_number (pool, "raw_pages"), view_number (pool, "lost_pages"));
   emit (render, SCREEN_PLAIN, line);
 }
 
@@ -138,16 +183,21 @@ emit_rates (const struct render *render)
   const double seconds = cells_seconds (render->data);
   const json_t *before = json_object_get (render->data->earlier, "pool");
   char line[LINE_MAX_BYTES], out[16], in[16], trimmed[16];
+  char cooled[16], warmed[16];
 
   cells_rate (pool, before, "written_pages", 4096, seconds, out, sizeof out);
   cells_rate (pool, before, "read_pages", 4096, seconds, in, sizeof in);
   cells_rate (pool, before, "trimmed_pages", 4096, seconds, trimmed,
               sizeof trimmed);
+  cells_rate (pool, before, "cooled_pages", 4096, seconds, cooled,
+              sizeof cooled);
+  cells_rate (pool, before, "warmed_pages", 4096, seconds, warmed,
+              sizeof warmed);
   snprintf (line, sizeof line,
             "rates  out %s/s  in %s/s  trimmed %s/s  refused %" PRIu64
-            "  bad %" PRIu64,
+            "  bad %" PRIu64 "  cooled %s/s  warmed %s/s",
             out, in, trimmed, view_number (pool, "refused_writes"),
-            view_number (pool, "bad_pages"));
+            view_number (pool, "bad_pages"), cooled, warmed);
   emit (render, SCREEN_PLAIN, line);
 }
 
@@ -291,7 +341,7 @@ screen_render (const struct screen_data *data, struct screen_choice *choice,
   const struct render render = {
     .data = data, .width = width, .fn = fn, .opaque = opaque
   };
-  const unsigned head = 7; /* lines before the first guest */
+  const unsigned head = 8; /* lines before the first guest */
   const size_t hints = json_array_size (json_object_get (data->now, "hints"));
   unsigned hint_lines = hints < HINT_LINES ? hints : HINT_LINES;
 
@@ -299,6 +349,7 @@ screen_render (const struct screen_data *data, struct screen_choice *choice,
     hint_lines = head + 1 < height ? height - head - 1 : 0;
   emit_server (&render);
   emit_bar (&render);
+  emit_legend (&render);
   emit_sums (&render);
   emit_rates (&render);
   emit (&render, SCREEN_PLAIN, "");

@@ -72,19 +72,20 @@ print_guests (const json_t *guests)
     puts ("no guests");
     return;
   }
-  printf ("%-20s %8s %8s %8s %8s %6s %12s %s\n", "guest", "size", "stored",
-          "held", "saved", "ratio", "pages", "state");
+  printf ("%-20s %8s %8s %8s %8s %6s %5s %12s %s\n", "guest", "size", "stored",
+          "held", "saved", "ratio", "cold", "pages", "state");
   json_array_foreach (guests, i, guest)
   {
     struct view_name name;
-    struct view_text a, b, c, d, e;
+    struct view_text a, b, c, d, e, f;
 
-    printf ("%-20s %8s %8s %8s %8s %6s %12" PRIu64 " %s\n",
+    printf ("%-20s %8s %8s %8s %8s %6s %5s %12" PRIu64 " %s\n",
             view_guest_name (guest, &name), view_size (guest, "size_bytes", &a),
             view_size (guest, "stored_bytes", &b),
             view_size (guest, "held_bytes", &c),
             view_size (guest, "saved_bytes", &d),
             view_ratio (guest, "effective_ratio", &e),
+            view_share (guest, "cold_pages", "stored_pages", &f),
             view_number (guest, "stored_pages"), view_state (guest));
   }
 }

@@ -97,8 +97,25 @@ view_ratio (const json_t *object, const char *figure, struct view_text *text)
   return text->text;
 }
 
-/* Names come from clients: what is no character here, or does something to a
- * terminal, is a question mark. */
+const char *
+view_share (const json_t *object, const char *part, const char *whole,
+            struct view_text *text)
+{
+  const uint64_t some = view_number (object, part);
+  const uint64_t all = view_number (object, whole);
+  const double percent = all == 0 ? 0 : 100. * (double) some / (double) all;
+
+  if (some == 0 || all == 0)
+    strcpy (text->text, "-");
+  else if (percent < 1)
+    strcpy (text->text, "<1%");
+  else if (percent > 99 && some < all)
+    strcpy (text->text, ">99%");
+  else
+    snprintf (text->text, sizeof text->text, "%.0f%%", percent);
+  return text->text;
+}
+
 const char *
 view_state (const json_t *guest)
 {
@@ -111,6 +128,8 @@ view_state (const json_t *guest)
   return lost ? "lost" : "idle";
 }
 
+/* Names come from clients: what is no character here, or does something to a
+ * terminal, is a question mark. */
 const char *
 view_text_of (const json_t *object, const char *key, struct view_name *name)
 {

@@ -41,6 +41,11 @@ extern const char *view_size (const json_t *object, const char *figure,
 extern const char *view_ratio (const json_t *object, const char *figure,
                                struct view_text *text);
 
+/* Part of whole, in percent; "-": nothing.  Neither 0% of something nor 100% of
+ * what is not all of it. */
+extern const char *view_share (const json_t *object, const char *part,
+                               const char *whole, struct view_text *text);
+
 /* Who uses a guest: "in use", "connected", "idle"; and "lost" if pages are. */
 extern const char *view_state (const json_t *guest);
 

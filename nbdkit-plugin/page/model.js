@@ -78,6 +78,9 @@ const POOL_COUNTERS = {
   in: ["read_pages"],
   trim: ["trimmed_pages"],
   refused: ["refused_writes", "quota_refused_writes"],
+  cooled: ["cooled_pages"],
+  warmed: ["warmed_pages"],
+  coldCpu: ["cold_cpu_seconds"],
 };
 
 // The requests between two answers of /latency: [[bucket, count], ...]

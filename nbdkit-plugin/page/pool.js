@@ -5,15 +5,20 @@
 const blobLess = p => (p.stored_pages - p.fill_pages) * PAGE_SIZE;
 
 // One part of a bar: its share of the whole, and the figures that it is made of.
-// What
-// the server does not have is not shown ("needs").
+// "text" says in the legend what is not a size.
+const HOT = { key: "hot", label: "hot pages",
+  figures: ["blob_bytes", "shared_blob_bytes", "cold_bytes"],
+  of: p => p.blob_bytes - p.shared_blob_bytes - p.cold_bytes };
+const SHARED = { key: "shared", label: "shared pages", figures: ["shared_blob_bytes"],
+  of: p => p.shared_blob_bytes };
+const COLD = { key: "cold", label: "cold pages", figures: ["cold_pages", "cold_bytes"],
+  of: p => p.cold_bytes };
+
 const TAKEN = [
-  { key: "own", label: "own pages", figures: ["blob_bytes", "shared_blob_bytes"],
-    of: p => p.blob_bytes - p.shared_blob_bytes - (p.cold_bytes || 0) },
-  { key: "shared", label: "shared pages", figures: ["shared_blob_bytes"],
-    of: p => p.shared_blob_bytes },
-  { key: "cold", label: "cold pages", figures: ["cold_bytes"], needs: "cold_bytes",
-    of: p => p.cold_bytes },
+  // They take nothing, which is worth a word.
+  { key: "fill", label: "fill pages", figures: ["fill_pages"], of: () => 0,
+    text: p => countText(p.fill_pages) + (p.fill_pages === 1 ? " page" : " pages") },
+  HOT, SHARED, COLD,
   { key: "tables", label: "tables, fixed", figures: ["table_bytes", "fixed_bytes"],
     of: p => p.table_bytes + p.fixed_bytes },
   { key: "holes", label: "holes in segments",
@@ -28,7 +33,8 @@ const TAKEN = [
 ];
 
 const SAVED = [
-  { key: "own", label: "kept, compressed", figures: ["blob_bytes"], of: p => p.blob_bytes },
+  { ...HOT, label: "kept hot" }, { ...SHARED, label: "kept shared" },
+  { ...COLD, label: "kept cold" },
   { key: "compressed", label: "saved by compression",
     figures: ["stored_pages", "fill_pages", "blob_bytes", "shared_saved_bytes"],
     of: p => blobLess(p) - p.blob_bytes - p.shared_saved_bytes },
@@ -59,6 +65,10 @@ const RATES = [
     figures: ["read_pages"], history: "in" },
   { key: "trim", label: "Pages discarded", text: () => rateText(model.pool.rate.trim),
     figures: ["trimmed_pages"], history: "trim" },
+  { key: "cooled", label: "Pages cooled", text: () => rateText(model.pool.rate.cooled),
+    figures: ["cooled_pages", "warmed_pages", "cold_cpu_seconds"], history: "cooled",
+    more: () => "warmed " + rateText(model.pool.rate.warmed) + ", " +
+      cpuText(model.pool.rate.coldCpu) },
   { key: "time", label: "Reads took (p50, p99)", figures: [],
     text: () => timeText(model.pool.p50) + ", " + timeText(model.pool.p99) },
   { key: "refused", label: "Writes refused", text: () => rateText(model.pool.rate.refused),
@@ -72,6 +82,9 @@ const rateText = rate => rate === null ? UNKNOWN :
 
 const keyOf = part => part.key || part.label;
 
+// CPU seconds in a second.
+const cpuText = rate => (rate === null ? UNKNOWN : percentText(rate, 1)) + " CPU";
+
 function drawHead() {
   arrange(byIdOf("pool-head"), HEAD, keyOf,
     part => make("div", { title: meaningOf("pool", ...part.figures) },
@@ -79,9 +92,8 @@ function drawHead() {
     (tile, part) => setText(tile.lastChild, part.text(model.now.pool)));
 }
 
-function drawBar(id, all, wholeBytes) {
+function drawBar(id, parts, wholeBytes) {
   const pool = model.now.pool;
-  const parts = all.filter(part => !part.needs || part.needs in pool);
   arrange(byIdOf(id), parts, keyOf, part => make("div", { class: "part " + part.key }),
     (bar, part) => {
       const bytes = Math.max(0, part.of(pool));
@@ -99,7 +111,8 @@ function drawBar(id, all, wholeBytes) {
       const bytes = part.of(pool);
       item.hidden = part.mark && !(bytes > 0);
       setText(item.querySelector("b"), sizeText(bytes));
-      setText(item.querySelector("small"), bytes < 0 ? "" : percentText(bytes, wholeBytes));
+      setText(item.querySelector("small"), part.text ? part.text(pool)
+        : bytes < 0 ? "" : percentText(bytes, wholeBytes));
     });
 }
 
@@ -138,7 +151,7 @@ function drawServer() {
   setText(byIdOf("server"), [
     "version " + server.version, "process " + server.pid,
     "up " + durationText(time - server.start_time), "compressor " + server.compressor,
-    "full=" + server.full, server.state === null ? "no state=" : "state=" + server.state,
+    "cold=" + (server.cold === null ? "off" : server.cold), "full=" + server.full, server.state === null ? "no state=" : "state=" + server.state,
   ].join(" \u00b7 "));
 }
 

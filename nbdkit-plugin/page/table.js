@@ -88,6 +88,10 @@ const COLUMNS = [
     value: g => g.now.held_bytes, text: g => sizeText(g.now.held_bytes) },
   { key: "ratio", label: "Ratio", figures: ["effective_ratio"],
     value: g => g.now.effective_ratio, text: g => ratioText(g.now.effective_ratio) },
+  { key: "cold-share", label: "Cold", figures: ["cold_pages", "stored_pages"],
+    value: g => g.now.stored_pages > 0 ? g.now.cold_pages / g.now.stored_pages : null,
+    text: g => g.now.cold_pages > 0 ? percentText(g.now.cold_pages, g.now.stored_pages)
+                                    : UNKNOWN },
   { key: "quota", label: "Quota used", figures: ["charged_bytes", "quota_bytes"],
     value: g => g.now.quota_bytes > 0 ? g.now.charged_bytes / g.now.quota_bytes : null,
     draw: drawQuota, make: makeQuota },

@@ -74,11 +74,11 @@ serve pool=16M guest=web1,size=64M guest=web2,size=64M "registry=$dir/registry" 
     "state=$dir/state"
 nbdsh_to web1 <<PY
 import nbd, os, random
-page = random.Random (1).randbytes (1 << 20)
+noise = random.Random (1) # not the same twice, or it would be shared
 full = 0
 for i in range (1, 30):
     try:
-        h.pwrite (page, i << 20)
+        h.pwrite (noise.randbytes (1 << 20), i << 20)
     except nbd.Error as error:
         assert error.errno == "ENOSPC", error
         full += 1

@@ -119,6 +119,28 @@ says out '^guest near: it takes (1[.]9|2)M of its quota of 2M$'
 says out 'vmswapctl limit --quota SIZE'
 stop
 
+# What a full pool would gain; with cold=300, above, there is nothing to say.
+serve pool=16M size=64M "registry=$dir/reg3" cold=off
+set -- '- no-state'
+[ "${locked:-}" = yes ] || set -- "$@" '- not-locked'
+expect "$@"
+nbdsh_to noise <<'PY'
+import nbd, random
+noise = random.Random (3)
+try:
+    for i in range (1, 60):
+        h.pwrite (noise.randbytes (1 << 18), i << 20)
+    assert False
+except nbd.Error as error:
+    assert error.errno == "ENOSPC", error
+h.trim (4096, 1 << 20)
+PY
+expect "$@" '- nearly-full' '- cold-off' 'noise refused'
+"$ctl" doctor >"$dir/out" || :
+says out '^server: with cold=off, pages that were swapped out long ago stay as large'
+says out 'fix: start the server with cold=300 [(]with state=, a restart loses nothing[)]'
+stop
+
 # A process that may lock nothing.
 if command -v prlimit >/dev/null && command -v setpriv >/dev/null &&
    [ "$(id -u)" = 0 ]; then

@@ -6,15 +6,17 @@
  *
  *   empty    a pool without volumes
  *   fill     volumes web1 and web2; see below
+ *   cold     the same, and all of it that compresses is cold
  *   full     one volume, until no page fits any more
  *   lose     volume gone: pages 1, 600, 3000 are written, the others from 3 on
  *            are lost
  *   hold     serve it: print "ready", wait for stdin
  *   load     print "ready", overwrite and trim for ever
- *   verify   adopt the pool of fill; every page must read as written
- *   damage   KIND VOLUME PAGE: KIND is data, header, word, outside (a word that
- *            names no place), fill, frame (the directory names a frame that is
- *            not there), lost, super, version (PAGE is the version)
+ *   verify   adopt the pool of fill or cold; every page must read as written
+ *   damage   KIND VOLUME PAGE: KIND is data, group and frame-of-group (of a
+ *            cold page: a byte of data, what zstd begins with), header, word,
+ *            outside (a word that names no place), fill, frame (the directory
+ *            names a frame that is not there), lost, super, version (PAGE is it)
  *   scramble SEED: nonsense in its tables */
 
 #include <config.h>
@@ -32,10 +34,17 @@
 
 #define LIMIT (16 * MIB)
 
+/* In a group, a place behind all that comes before zstd's frame, and before its
+ * data. */
+#define GROUP_DATA                                                             \
+  (VMSWAP_BLOB_HEADER_SIZE + VMSWAP_GROUP_PAGES * VMSWAP_GROUP_PRINT_SIZE)
+
 /* web1 has pages of all kinds; web2 few, far apart. */
 #define WEB1_PAGES 2000u
 #define WEB2_PAGES 40u
 #define WEB2_STEP 997u
+
+static struct pool_cold cold;
 
 static struct pool *
 open_pool (const char *state)
@@ -43,6 +52,7 @@ open_pool (const char *state)
   char reason[512] = "";
   const struct pool_config config = {
     .limit = LIMIT,
+    .cold = cold,
     .state = state,
     .reason = reason,
     .reason_size = sizeof reason,
@@ -95,6 +105,8 @@ fill (const char *state)
     CHECK_RC (write_page (web1, page, kind_of (page), page), 0);
   for (uint64_t i = 0; i < WEB2_PAGES; ++i)
     CHECK_RC (write_page (web2, i * WEB2_STEP * 20000, CONTENT_TEXT, i), 0);
+  if (cold.on)
+    CHECK_RC (pool_compact (pool), 0);
   pool_destroy (pool);
 }
 
@@ -188,6 +200,10 @@ damage (const char *state, const char *kind, const char *volume, uint64_t page)
 
   if (strcmp (kind, "data") == 0)
     image_edit_blob (&edit, volume, page)[VMSWAP_BLOB_HEADER_SIZE + 33] ^= 4;
+  else if (strcmp (kind, "group") == 0)
+    image_edit_group (&edit, volume, page)[GROUP_DATA + 33] ^= 4;
+  else if (strcmp (kind, "frame-of-group") == 0) /* zstd's header */
+    image_edit_group (&edit, volume, page)[GROUP_DATA] ^= 4;
   else if (strcmp (kind, "header") == 0)
     image_edit_blob (&edit, volume, page)[3] ^= 1; /* of another page */
   else if (strcmp (kind, "word") == 0)
@@ -271,6 +287,10 @@ main (int argc, char **argv)
     pool_destroy (open_pool (argv[2]));
   else if (strcmp (what, "fill") == 0)
     fill (argv[2]);
+  else if (strcmp (what, "cold") == 0) {
+    cold.on = true;
+    fill (argv[2]);
+  }
   else if (strcmp (what, "verify") == 0)
     verify (argv[2]);
   else if (strcmp (what, "full") == 0)

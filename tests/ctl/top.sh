@@ -68,6 +68,7 @@ first_is ()
 start_tmux "'$ctl' top --delay 0.2; echo over; cat"
 must_show '^vmswap '
 must_show '^pool   \[.*\] .* of 64M used$'
+must_show '^memory # hot [0-9.]+K  = shared 0  [+] cold 0  : other [0-9.]+M  [.] free'
 must_show '^GUEST +STORED +HELD +RATIO +OUT/s +IN/s +RD p50 +RD p99 +WR p99 +STATE$'
 must_show 'idle$'
 must_show '^! server: there is no registry'
@@ -89,7 +90,7 @@ tmux send-keys PPage NPage NPage NPage NPage NPage NPage NPage
 must_show '^zeta '
 
 tmux resize-window -x 140 -y 40
-must_show 'STATE +QUOTA +SAVED +SIZE +TRIM/s +REQ/s +ERRORS$'
+must_show 'STATE +COLD +QUOTA +SAVED +SIZE +TRIM/s +REQ/s +ERRORS$'
 [ "$(wc -l <"$dir/screen")" -le 40 ] || fail "more than 40 lines"
 [ "$(wc -L <"$dir/screen")" -le 140 ] || fail "more than 140 columns"
 tmux resize-window -x 20 -y 5
@@ -116,9 +117,29 @@ kill -9 "$load"
 # The server goes and another comes.
 stop -9
 must_show 'OLD: no server answers at'
-serve pool=64M size=64M
+serve pool=64M size=64M cold=0 cold-cpu=100
 must_show 'guests 0'
 ! grep -q OLD: "$dir/screen" || fail "still old"
+
+# Pages that become cold: LZ4 does next to nothing for hexadecimal digits, zstd
+# takes half of it away.
+nbdsh_to old <<'PY'
+import random
+digits = random.Random (1)
+for i in range (1, 17):
+    h.pwrite (digits.randbytes (1 << 19).hex ().encode (), i << 20)
+for page in range (16, 128):
+    h.pwrite (digits.randbytes (4096), page * 4096)
+PY
+must_show '^old .* idle +9[0-9]%'
+must_show '[+] cold [89][.]?[0-9]*M '
+must_show '^pool   \[#*[+]{8,}:+[.]* *\] '
+tmux resize-window -x 80 -y 24
+must_show '^pool   \[#*[+]{5,}:+[.]* *\] .* of 64M used$'
+must_show '^memory .*[.] free [0-9.]+M?$'
+must_show '^pages  stored .* cold [34][0-9]{3} '
+must_show '^rates  out .* cooled '
+[ "$(wc -L <"$dir/screen")" -le 80 ] || fail "more than 80 columns"
 tmux send-keys q
 must_show '^over'
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Views of a server: views.py fill|parse|compare DIR
+"""Views of a server: views.py fill|touch|parse|compare DIR
 
 fill: writes to one export for each line of DIR/names.
+touch: reads some of that.
 parse: DIR/metrics is valid, and strictly so.
 compare: DIR/{json,json2,figures,metrics,all,status} agree in every figure; it
 exits with 3 if something changed between json and json2."""
@@ -21,13 +22,25 @@ def names(folder):
         return lines.read().splitlines()
 
 
-def fill(folder):
+def connect(folder, name):
     import nbd
+    client = nbd.NBD()
+    client.set_export_name(name)
+    client.connect_unix(folder + "/sock")
+    return client
+
+
+def touch(folder):
+    for name in names(folder):
+        client = connect(folder, name)
+        client.pread(16 * PAGE, 32 * PAGE)
+        client.shutdown()
+
+
+def fill(folder):
     rng = random.Random(1)
     for number, name in enumerate(names(folder)):
-        client = nbd.NBD()
-        client.set_export_name(name)
-        client.connect_unix(folder + "/sock")
+        client = connect(folder, name)
         for page in range(1, 100 + 20 * number):
             kind = rng.randrange(4)
             data = (rng.randbytes(PAGE) if kind == 0 else
@@ -193,29 +206,40 @@ def short_time(seconds):
     return "%.1fs" % seconds
 
 
+def cold_share(guest):
+    percent = 100 * guest["cold_pages"] / guest["stored_pages"]
+    return "<1%" if 0 < percent < 1 else "%.0f%%" % percent
+
+
 def compare_top(folder, now):
     with open(folder + "/top", encoding="utf-8") as file:
         top = file.read().splitlines()
     pool = now["pool"]
     assert top[1].endswith("] %s of %s used" % (human(pool["used_bytes"]),
                                                 human(pool["limit_bytes"])))
-    assert top[2] == (
+    assert top[2] == "memory # hot %s  = shared %s  + cold %s  : other %s  . free %s" % (
+        human(pool["blob_bytes"] - pool["shared_blob_bytes"] - pool["cold_bytes"]),
+        human(pool["shared_blob_bytes"]), human(pool["cold_bytes"]),
+        human(pool["used_bytes"] - pool["blob_bytes"] - pool["free_bytes"]),
+        human(pool["free_bytes"])), top[2]
+    assert top[3] == (
         "stored %s  saved %s  ratio %.2f  compression %.2f  overhead %s" % (
             human(pool["stored_bytes"]), human(pool["saved_bytes"]),
             pool["effective_ratio"], pool["compression_ratio"],
-            human(pool["overhead_bytes"]))), top[2]
-    assert top[3] == (
+            human(pool["overhead_bytes"]))), top[3]
+    assert top[4] == (
         "pages  stored %(stored_pages)d  compressed %(compressed_pages)d  "
-        "shared %(shared_pages)d  fill %(fill_pages)d  raw %(raw_pages)d  lost %(lost_pages)d" % pool)
+        "cold %(cold_pages)d  shared %(shared_pages)d  fill %(fill_pages)d  "
+        "raw %(raw_pages)d  lost %(lost_pages)d" % pool), top[4]
     guests = sorted(now["guests"], key=lambda g: (-g["held_bytes"], g["id"]))
-    for guest, line in zip(guests, top[7:]):
+    for guest, line in zip(guests, top[8:]):
         assert line.startswith(guest["name"]), line
         assert line[len(guest["name"]):].split() == [
             human(guest["stored_bytes"]), human(guest["held_bytes"]),
             "%.2f" % guest["effective_ratio"], "-", "-",
             short_time(guest["read_p50_seconds"]),
             short_time(guest["read_p99_seconds"]),
-            short_time(guest["write_p99_seconds"]), "idle",
+            short_time(guest["write_p99_seconds"]), "idle", cold_share(guest),
             "%.0f%%" % (100 * guest["charged_bytes"] / guest["quota_bytes"])
             if guest["quota_bytes"] else "-",
             human(guest["saved_bytes"]), human(guest["size_bytes"]), "-", "-",
@@ -224,6 +248,20 @@ def compare_top(folder, now):
     assert len(hints) == len(now["hints"]) > 0
     for hint, line in zip(now["hints"], hints):
         assert line.endswith(": " + hint["seen"]), line
+
+
+def check_sums(now):
+    """What is part of something else, is: a page is one of five things."""
+    for one in [now["pool"]] + now["guests"]:
+        assert one["stored_pages"] == sum(one[kind + "_pages"] for kind in (
+            "compressed", "raw", "cold", "shared", "fill")), one
+        assert one["cold_bytes"] <= one["blob_bytes"], one
+        # Nothing is shared here, so each compressed page is one of its own.
+        pages = one["compressed_pages"] + one["raw_pages"] + one["cold_pages"]
+        assert same(one["compression_ratio"], pages * PAGE / one["data_bytes"]), one
+    for name in ("cold_pages", "cold_bytes", "blob_bytes", "stored_pages"):
+        assert now["pool"][name] == sum(guest[name] for guest in now["guests"]), name
+    assert now["pool"]["shared_pages"] == 0
 
 
 def compare(folder):
@@ -261,8 +299,11 @@ def compare(folder):
     assert left == {"vmswap_info", "vmswap_start_time_seconds"}, left
     # Numbers that are there are no zeroes, or this would prove little.
     for name in ("stored_pages", "raw_pages", "fill_pages", "compressed_pages",
-                 "held_bytes", "written_pages", "read_pages", "trimmed_pages"):
+                 "cold_pages", "cold_bytes", "held_bytes", "written_pages", "read_pages", "trimmed_pages"):
         assert all(guest[name] > 0 for guest in now["guests"]), name
+    for name in ("cooled_pages", "warmed_pages", "cold_cpu_seconds"):
+        assert now["pool"][name] > 0, name
+    check_sums(now)
     with open(folder + "/status", encoding="utf-8") as file:
         status = file.read().splitlines()
     pool = now["pool"]
@@ -273,12 +314,13 @@ def compare(folder):
          pool["effective_ratio"])), status[0]
     for guest, line in zip(now["guests"], status[2:]):
         assert line.startswith(guest["name"])
-        assert line[len(guest["name"]):].split()[:6] == [
+        assert line[len(guest["name"]):].split()[:7] == [
             human(guest["size_bytes"]), human(guest["stored_bytes"]),
             human(guest["held_bytes"]), human(guest["saved_bytes"]),
-            "%.2f" % guest["effective_ratio"], str(guest["stored_pages"])], line
+            "%.2f" % guest["effective_ratio"], cold_share(guest),
+            str(guest["stored_pages"])], line
     compare_top(folder, now)
     print("%d figures, the same in all views" % compared)
 
 
-{"fill": fill, "parse": parse, "compare": compare}[sys.argv[1]](sys.argv[2])
+{"fill": fill, "touch": touch, "parse": parse, "compare": compare}[sys.argv[1]](sys.argv[2])

@@ -5,6 +5,7 @@
 # can read, whatever the names of the exports are.
 . "${srcdir:-.}/functions.sh"
 . "${srcdir:-.}/online.sh"
+requires jq
 
 # All that a name can hold and that some format could trip over.
 cat >"$dir/names" <<'NAMES'
@@ -15,9 +16,18 @@ a "quoted" \ name \n
 <script>alert(1)</script>
 NAMES
 
-serve pool=64M size=32M
+# Pages are cold after 8 seconds, and some are warm again; between looks for old
+# ones, once a second, the server is quiet.
+serve pool=64M size=32M cold=8 cold-cpu=100
 python3 "${srcdir:-.}/views.py" fill "$dir"
 ctl 0 limit --quota 1M web1
+is_true ()
+{
+    get /json | jq -e "$1" >"$dir/out"
+}
+poll 60 is_true '[.guests[].cold_pages > 0] | all' || fail "no cold pages"
+python3 "${srcdir:-.}/views.py" touch "$dir"
+poll 60 is_true '.pool.warmed_pages > 0' || fail "no page became warm"
 
 # The server is quiet once its steward has tidied up.
 all_views_agree ()

@@ -81,6 +81,14 @@ check_limits (const struct export_limits *limits)
 }
 
 static void
+check_cold (const struct pool_cold *cold)
+{
+  FUZZ_CHECK (cold->after <= SETTINGS_COLD_MAX_SECONDS);
+  FUZZ_CHECK (cold->cpu >= 1 && cold->cpu <= 100);
+  FUZZ_CHECK (cold->level >= 1 && cold->level <= POOL_COLD_MAX_LEVEL);
+}
+
+static void
 check_settings (const struct settings *settings)
 {
   size_t guests = 0;
@@ -88,6 +96,7 @@ check_settings (const struct settings *settings)
   check_size (settings->pool, POOL_MIN_LIMIT, POOL_MAX_LIMIT);
   check_size (settings->size, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE);
   check_limits (&settings->limits);
+  check_cold (&settings->cold);
   for (const struct guest *g = settings->guests; g; g = g->next) {
     check_size (g->size, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE);
     check_limits (&g->limits);

@@ -24,7 +24,7 @@ for parameters in 'size=16M' 'guest=a,size=16M guest=b,size=8M full=stall' \
         lost=yes
     fi
     # shellcheck disable=SC2086 # several words
-    start_nbdkit pool=16M $parameters
+    start_nbdkit pool=16M cold=0 cold-cpu=100 $parameters
     if [ -n "$lost" ]; then
         [ "$(errors_in_log 'are lost')" -ge 1 ] || fail "nothing is lost"
     fi

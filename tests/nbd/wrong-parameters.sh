@@ -183,6 +183,34 @@ refused 'swap-header= was given twice' pool=64M swap-header=no swap-header=yes
 for yes_or_no in 1 0 yes no on off true false Y n T F; do
     accepted pool=64M share=$yes_or_no swap-header=$yes_or_no
 done
+refused 'cold=: give a number of seconds' pool=64M cold=
+refused 'cold=never: give a number of seconds' pool=64M cold=never
+refused 'or off' pool=64M cold=OFF
+refused 'cold=-1: give' pool=64M cold=-1
+refused 'cold=+1: give' pool=64M cold=+1
+refused 'cold=5m: give' pool=64M cold=5m
+refused 'cold=0x10: give' pool=64M cold=0x10
+refused 'cold=1.5: give' pool=64M cold=1.5
+refused 'from 0 to 31536000' pool=64M cold=31536001
+refused 'from 0 to 31536000' pool=64M cold=4294967296
+refused 'from 0 to 31536000' pool=64M cold=18446744073709551616
+refused 'cold= was given twice' pool=64M cold=off cold=300
+refused 'cold-cpu=0: give a number from 1 to 100' pool=64M cold-cpu=0
+refused 'cold-cpu=101: give' pool=64M cold-cpu=101
+refused 'cold-cpu=10%: give' pool=64M cold-cpu=10%
+refused 'cold-cpu=: give' pool=64M cold-cpu=
+refused 'cold-cpu=4294967297: give' pool=64M cold-cpu=4294967297
+refused 'cold-cpu= was given twice' pool=64M cold-cpu=1 cold-cpu=2
+refused 'cold-level=0 is no level of zstd' pool=64M cold-level=0
+refused 'give a number from 1 to 19' pool=64M cold-level=20
+refused 'cold-level=-1 is no level' pool=64M cold-level=-1
+refused 'cold-level=max is no level' pool=64M cold-level=max
+refused 'cold-level=4294967299 is no level' pool=64M cold-level=4294967299
+refused 'cold-level= was given twice' pool=64M cold-level=3 cold-level=3
+accepted pool=64M cold=off
+accepted pool=64M cold=0 cold-cpu=100 cold-level=1
+accepted pool=16M cold=31536000 cold-cpu=1 cold-level=19
+accepted pool=64M cold=off cold-cpu=1 cold-level=19
 refused 'give auto' pool=64M dedup=
 refused 'give auto' pool=64M dedup=yes
 refused 'dedup= was given twice' pool=64M dedup=off dedup=off
@@ -202,6 +230,7 @@ refused "unknown parameter 'Pool'" Pool=64M
 refused "unknown parameter 'sizes'" pool=64M sizes=1G
 refused "unknown parameter 'swap_header'" pool=64M swap_header=no
 refused "unknown parameter 'guests'" pool=64M guests=a
+refused "unknown parameter 'cold_cpu'" pool=64M cold_cpu=1
 
 # A pool that the host does not give.
 if prlimit --as=2000000000 true 2>/dev/null; then

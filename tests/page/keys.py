@@ -7,8 +7,8 @@ seen, and stays while figures change."""
 import scene
 from harness import run
 
-COLUMNS = ["name", "state", "swapped", "held", "ratio", "quota", "out", "in", "p50", "p99",
-           "errors"]
+COLUMNS = ["name", "state", "swapped", "held", "ratio", "cold-share", "quota", "out", "in",
+           "p50", "p99", "errors"]
 
 
 def focused(page):

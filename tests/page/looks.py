@@ -99,12 +99,25 @@ def see_all(test, page, what):
             look(test, page, width, height, dark, what)
 
 
+def check_bar(page):
+    """All kinds of pages are in the bars, with the colours of the legend."""
+    for bar, kinds in (("taken", ["hot", "shared", "cold", "unused"]),
+                       ("saved", ["hot", "shared", "cold", "fill"])):
+        for kind in kinds:
+            assert page.eval("""(() => { const part = document.querySelector("#%s .part.%s");
+                const swatch = document.querySelector("#%s-legend .swatch.%s");
+                const ground = e => getComputedStyle(e).background;
+                return part && swatch && part.getBoundingClientRect().width > 2 &&
+                  ground(part) === ground(swatch); })()""" % (bar, kind, bar, kind)), (bar, kind)
+
+
 def check(test):
     server = scene.prepare(test)
     scene.populate(server)
     traffic = scene.Traffic(server, ["web1", "db1", "web2"])
     page = test.page()
-    page.wait("model.times.length >= 12")
+    page.wait("model.times.length >= 12 && model.now.pool.cold_bytes > 5 << 20")
+    check_bar(page)
     see_all(test, page, "page")
     page.look(360, 780, False)
     page.eval("document.getElementById('guests').scrollIntoView()")

@@ -97,13 +97,27 @@ image_edit_word (struct image_edit *edit, const char *volume, uint64_t page)
   return words + page % VMSWAP_LEAF_WORDS;
 }
 
+static uint8_t *
+blob_at (struct image_edit *edit, struct place at)
+{
+  return edit->base + edit->super->data_offset +
+         (uint64_t) at.segment * POOL_SEGMENT_SIZE + at.offset;
+}
+
 uint8_t *
 image_edit_blob (struct image_edit *edit, const char *volume, uint64_t page)
 {
   const uint64_t word = *image_edit_word (edit, volume, page);
-  const struct place at = word_place (word);
 
   CHECK (word_is_blob (word));
-  return edit->base + edit->super->data_offset +
-         (uint64_t) at.segment * POOL_SEGMENT_SIZE + at.offset;
+  return blob_at (edit, word_place (word));
+}
+
+uint8_t *
+image_edit_group (struct image_edit *edit, const char *volume, uint64_t page)
+{
+  const uint64_t word = *image_edit_word (edit, volume, page);
+
+  CHECK (word_is_cold (word));
+  return blob_at (edit, word_place (word));
 }

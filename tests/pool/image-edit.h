@@ -30,5 +30,7 @@ extern uint64_t *image_edit_word (struct image_edit *edit, const char *volume,
                                   uint64_t page);
 extern uint8_t *image_edit_blob (struct image_edit *edit, const char *volume,
                                  uint64_t page); /* its header */
+extern uint8_t *image_edit_group (struct image_edit *edit, const char *volume,
+                                  uint64_t page); /* of a cold page */
 
 #endif /* VMSWAP_TEST_IMAGE_EDIT_H */
