@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Streams: which of the reads of a volume belong together.
+ *
+ * Runs: Linux hands out swap slots in aligned runs of 512 (a huge page's), and
+ * those runs not in their order on the disk: on a fresh one the next is 64 MiB
+ * further.  So what a process reads in order goes on elsewhere where a run
+ * ends. A stream that has come to the border of its run and would be expected
+ * on the other side follows to wherever a read has the same place in its run;
+ * by how many runs most streams hopped lately tells where the next one will go
+ * on.
+ *
+ * No lock: with their owner. */
+
+#ifndef VMSWAP_PREFETCH_STREAM_H
+#define VMSWAP_PREFETCH_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "prefetch-trend.h"
+
+#define PREFETCH_STREAMS 16
+#define PREFETCH_RUN 512 /* pages */
+
+struct prefetch_stream {
+  int64_t first, last; /* pages of the last request; first > last: unused */
+  uint32_t touched;    /* when, on the clock of the streams */
+  uint8_t generation;  /* of those that were in this place */
+  bool on_track;       /* the last request was where the trend said */
+
+  /* Of prefetch.c. */
+  bool leads;         /* proposed something since the trend is this one */
+  uint16_t window;    /* pages to be ahead */
+  uint16_t good;      /* pages foretold since the window grew */
+  int32_t credit;     /* of its own */
+  int32_t loan;       /* pages proposed on the volume's credit */
+  int64_t frontier;   /* the last page proposed, if it leads, as if runs lay in
+                       * order from the edge on */
+  struct trend trend; /* last, as most looks at a stream need only its head */
+};
+
+struct prefetch_streams {
+  uint32_t clock;    /* requests; wraps */
+  struct trend hops; /* in runs, in the direction of the stream */
+  /* The last one gets the reads that belong to none, and finds the trend of
+   * strides that are too wide for a stream. */
+  struct prefetch_stream stream[PREFETCH_STREAMS + 1];
+};
+
+extern void streams_forget (struct prefetch_streams *streams);
+
+/* The stream that a request for pages [first, last] belongs to, made if need
+ * be; it has logged the request. */
+extern struct prefetch_stream *streams_follow (struct prefetch_streams *streams,
+                                               int64_t first, int64_t last);
+
+/* Where a page ahead of the stream is to be expected, given that it would be
+ * this one if runs lay in order.  Below 0: nobody knows. */
+extern int64_t streams_cross (const struct prefetch_streams *streams,
+                              const struct prefetch_stream *stream,
+                              int64_t page);
+
+/* The end of the last request from which a stream with a trend goes on. */
+static inline int64_t
+stream_edge (const struct prefetch_stream *stream)
+{
+  return stream->trend.delta < 0 ? stream->first : stream->last;
+}
+
+#endif /* VMSWAP_PREFETCH_STREAM_H */

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Owns the open proposals of a volume, its credits, and the windows of its
+ * streams.
+ *
+ * Invariants
+ *  1. A proposal lies in the volume, and was not open before.
+ *  2. Credits never fall below 0, so nothing is proposed that is not paid for.
+ *  3. What a stream borrows is counted in its loan; a stream that is replaced
+ *     takes its loan with it, so a volume lends its allowance once.
+ *
+ * No lock, no memory but the caller's. */
+
+#include <config.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "prefetch.h"
+
+#define GROW 4 /* windows foretold, until one doubles */
+#define NR_OPEN (PREFETCH_SETS * PREFETCH_WAYS)
+#define CREDIT_MAX (PREFETCH_WINDOW_MAX * PREFETCH_COST)
+
+/* An open proposal: page, the generation of its stream, its stream plus 1. */
+#define OPEN_PAGE_SHIFT 16
+#define OPEN_GENERATION_SHIFT 8
+
+_Static_assert(PREFETCH_STREAMS + 1 < 1 << OPEN_GENERATION_SHIFT,
+               "the number of a stream has 8 bits");
+
+/* A request: its pages, both ends included. */
+struct request {
+  uint64_t first, last;
+};
+
+/* -- open proposals -------------------------------------------------------- */
+
+static uint64_t *
+open_set (struct prefetch *p, uint64_t page)
+{
+  const uint64_t hash = (page + 1) * UINT64_C (0x9e3779b97f4a7c15);
+
+  return p->open[(hash >> 32) % PREFETCH_SETS];
+}
+
+/* Where an open proposal is kept, NULL if the page is none. */
+static uint64_t *
+open_find (struct prefetch *p, uint64_t page)
+{
+  uint64_t *set = open_set (p, page);
+
+  for (unsigned i = 0; i < PREFETCH_WAYS; ++i)
+    if (set[i] != 0 && set[i] >> OPEN_PAGE_SHIFT == page)
+      return &set[i];
+  return NULL;
+}
+
+/* The oldest of a full set is forgotten: at worst it is proposed again. */
+static void
+open_add (struct prefetch *p, unsigned stream, uint64_t page)
+{
+  uint64_t *set = open_set (p, page);
+  unsigned room = 0;
+
+  while (room < PREFETCH_WAYS - 1 && set[room] != 0)
+    room++;
+  memmove (set + 1, set, room * sizeof *set);
+  set[0] = page << OPEN_PAGE_SHIFT |
+           (uint64_t) p->streams.stream[stream].generation
+               << OPEN_GENERATION_SHIFT |
+           (stream + 1);
+}
+
+/* Closes a proposal.  Returns its stream, NULL if that is replaced. */
+static struct prefetch_stream *
+open_close (struct prefetch *p, uint64_t *entry)
+{
+  const unsigned number = (*entry & 0xff) - 1;
+  const uint8_t generation = *entry >> OPEN_GENERATION_SHIFT;
+  struct prefetch_stream *stream = &p->streams.stream[number];
+
+  *entry = 0;
+  return stream->generation == generation ? stream : NULL;
+}
+
+/* -- credits --------------------------------------------------------------- */
+
+static void
+credit_add (int32_t *credit, int32_t parts)
+{
+  *credit += parts;
+  if (*credit > CREDIT_MAX)
+    *credit = CREDIT_MAX;
+}
+
+/* What so many reads allow the volume to lend. */
+static void
+credit_earn (struct prefetch *p, uint64_t reads)
+{
+  credit_add (&p->credit,
+              reads < CREDIT_MAX ? reads * PREFETCH_EARNED : CREDIT_MAX);
+}
+
+/* A stream that could have foretold this read, had it been let, and most of
+ * those before, may try. */
+static void
+credit_trust (struct prefetch_stream *stream)
+{
+  if (stream->on_track && trend_regular (&stream->trend))
+    credit_add (&stream->credit, PREFETCH_TRUST);
+}
+
+/* Pays for a page, from what the stream has or the volume lends. */
+static bool
+credit_take (struct prefetch *p, struct prefetch_stream *stream)
+{
+  if (stream->credit >= PREFETCH_COST) {
+    stream->credit -= PREFETCH_COST;
+    return true;
+  }
+  if (p->credit < PREFETCH_COST)
+    return false;
+  p->credit -= PREFETCH_COST;
+  stream->loan++;
+  return true;
+}
+
+/* The price of a page comes back: to the volume, if it lent it. */
+static void
+credit_return (struct prefetch *p, struct prefetch_stream *stream)
+{
+  if (stream == NULL)
+    credit_add (&p->credit, PREFETCH_COST);
+  else if (stream->loan > 0) {
+    stream->loan--;
+    credit_add (&p->credit, PREFETCH_COST);
+  }
+  else
+    credit_add (&stream->credit, PREFETCH_COST);
+}
+
+/* -- windows ------------------------------------------------------------- */
+
+static void
+window_halve (struct prefetch_stream *stream)
+{
+  stream->window /= 2;
+  if (stream->window < PREFETCH_WINDOW_MIN)
+    stream->window = PREFETCH_WINDOW_MIN;
+  stream->good = 0;
+}
+
+static void
+window_grow (struct prefetch_stream *stream, unsigned most)
+{
+  if (stream->window >= most)
+    return;
+  stream->window *= 2;
+  stream->good = 0;
+}
+
+/* -- what was foretold ----------------------------------------------------- */
+
+/* An open proposal was read. */
+static void
+redeem (struct prefetch *p, uint64_t *entry)
+{
+  struct prefetch_stream *stream = open_close (p, entry);
+
+  p->stats.foretold++;
+  credit_return (p, stream);
+  if (stream == NULL)
+    return;
+  credit_add (&stream->credit, PREFETCH_BONUS);
+  if (++stream->good >= GROW * stream->window)
+    window_grow (stream, PREFETCH_WINDOW_HIT);
+}
+
+/* Closes the open proposals that a request read.  Returns their number. */
+static unsigned
+redeem_all (struct prefetch *p, const struct request *request)
+{
+  uint64_t *all = &p->open[0][0];
+  uint64_t *entry;
+  unsigned n = 0;
+
+  if (request->last - request->first < NR_OPEN) {
+    for (uint64_t page = request->first; page <= request->last; ++page)
+      if ((entry = open_find (p, page)) != NULL)
+        redeem (p, entry), n++;
+    return n;
+  }
+  for (unsigned i = 0; i < NR_OPEN; ++i)
+    if (all[i] != 0 && all[i] >> OPEN_PAGE_SHIFT >= request->first &&
+        all[i] >> OPEN_PAGE_SHIFT <= request->last)
+      redeem (p, &all[i]), n++;
+  return n;
+}
+
+/* -- proposals ------------------------------------------------------------- */
+
+/* The way ahead of a stream: blocks of pages as long as the last request, each
+ * a trend away from the one before.  Borders of runs are not there yet. */
+struct way {
+  int64_t page;   /* the next page */
+  int64_t sign;   /* the direction */
+  int64_t jump;   /* from block to block */
+  uint64_t block; /* pages in one */
+  uint64_t left;  /* pages of this block from here on */
+};
+
+static void
+way_step (struct way *way)
+{
+  if (--way->left > 0)
+    way->page += way->sign;
+  else {
+    way->page += way->jump;
+    way->left = way->block;
+  }
+}
+
+/* The way from the last request, or from the block of the frontier if that is
+ * ahead.  Returns how many pages the frontier is ahead, nearly. */
+static uint64_t
+way_begin (struct way *way, const struct prefetch_stream *stream)
+{
+  const int64_t trend = stream->trend.delta;
+  const int64_t sign = trend < 0 ? -1 : 1;
+  const uint64_t block = trend == sign ? 1 : stream->last - stream->first + 1;
+  const int64_t edge = stream_edge (stream);
+  const int64_t ahead = (stream->frontier - edge) * sign;
+  const int64_t step = trend * sign + block - 1;
+  int64_t blocks = 0;
+
+  if (stream->leads && ahead > 0)
+    blocks = step == 1 ? ahead : ahead / step;
+  *way = (struct way){ .page = edge + trend + blocks * step * sign,
+                       .sign = sign,
+                       .jump = trend,
+                       .block = block,
+                       .left = block };
+  return blocks * block;
+}
+
+/* Proposes one page, unless it is open already.  False: no credit. */
+static bool
+propose (struct prefetch *p, struct prefetch_stream *stream, uint64_t page,
+         uint64_t *proposals, unsigned *n)
+{
+  if (open_find (p, page) != NULL)
+    return true;
+  if (!credit_take (p, stream)) {
+    p->stats.withheld++;
+    return false;
+  }
+  open_add (p, stream - p->streams.stream, page);
+  proposals[(*n)++] = page;
+  return true;
+}
+
+/* Pages to be ahead: at least as many as the guest asks for at once. */
+static uint64_t
+window_of (const struct prefetch *p, const struct prefetch_stream *stream)
+{
+  uint64_t window = stream->last - stream->first + 1;
+
+  if (window < stream->window)
+    window = stream->window;
+  return window < p->widest ? window : p->widest;
+}
+
+/* Has the way been proposed up to here? */
+static bool
+is_behind (const struct prefetch_stream *stream, const struct way *way)
+{
+  return stream->leads && (stream->frontier - way->page) * way->sign >= 0;
+}
+
+/* Fills the window once it is half empty. */
+static unsigned
+propose_ahead (struct prefetch *p, struct prefetch_stream *stream,
+               uint64_t *proposals, unsigned max)
+{
+  uint64_t window;
+  struct way way;
+  unsigned n = 0;
+  uint64_t ahead = way_begin (&way, stream);
+  int64_t page;
+
+  if (!stream->leads)
+    stream->window = PREFETCH_WINDOW_MIN, stream->good = 0;
+  window = window_of (p, stream);
+  if (ahead > window / 2)
+    return 0;
+  for (; ahead < window && n < max; ++ahead, way_step (&way)) {
+    if (is_behind (stream, &way))
+      continue;
+    page = streams_cross (&p->streams, stream, way.page);
+    if ((uint64_t) page >= p->pages) /* or below 0 */
+      break;
+    if (!propose (p, stream, page, proposals, &n))
+      break;
+    stream->frontier = way.page;
+    stream->leads = true;
+  }
+  p->stats.proposed += n;
+  return n;
+}
+
+/* -- the interface --------------------------------------------------------- */
+
+void
+prefetch_init (struct prefetch *p, uint64_t pages, unsigned room)
+{
+  const unsigned widest = room / 4;
+
+  *p = (struct prefetch){
+    .pages = pages < PREFETCH_MOST_PAGES ? pages : PREFETCH_MOST_PAGES,
+    .widest = widest < PREFETCH_WINDOW_MAX ? widest : PREFETCH_WINDOW_MAX,
+    .credit = PREFETCH_START * PREFETCH_COST,
+  };
+  streams_forget (&p->streams);
+}
+
+unsigned
+prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
+               uint64_t *proposals, unsigned max)
+{
+  const struct request request = { page, page + count - 1 };
+  struct prefetch_stream *stream;
+  unsigned foretold;
+
+  if (count == 0 || page >= p->pages || count > p->pages - page)
+    return 0;
+  if (hits > count)
+    hits = count;
+  p->stats.reads += count;
+  p->stats.hits += hits;
+  p->stats.misses += count - hits;
+  credit_earn (p, count);
+  foretold = redeem_all (p, &request);
+  stream = streams_follow (&p->streams, page, page + count - 1);
+  if (stream->trend.delta == 0)
+    return 0;
+  if (foretold == 0)
+    credit_trust (stream);
+  if (foretold > hits)
+    window_grow (stream, PREFETCH_WINDOW_MAX);
+  if (hits < count && foretold == 0 && stream->leads)
+    window_halve (stream);
+  return propose_ahead (p, stream, proposals, max);
+}
+
+void
+prefetch_waste (struct prefetch *p, uint64_t page)
+{
+  uint64_t *entry = open_find (p, page);
+  struct prefetch_stream *stream;
+
+  p->stats.wasted++;
+  if (entry == NULL)
+    return;
+  stream = open_close (p, entry);
+  if (stream != NULL)
+    window_halve (stream);
+}
+
+void
+prefetch_refuse (struct prefetch *p, uint64_t page)
+{
+  uint64_t *entry = open_find (p, page);
+
+  p->stats.refused++;
+  if (entry != NULL)
+    credit_return (p, open_close (p, entry));
+}
+
+void
+prefetch_forget (struct prefetch *p)
+{
+  streams_forget (&p->streams);
+  memset (p->open, 0, sizeof p->open);
+}
+
+void
+prefetch_get_stats (const struct prefetch *p, struct prefetch_stats *stats)
+{
+  *stats = p->stats;
+}
