@@ -19,6 +19,9 @@
 #define EXPORT_MIN_SIZE (UINT64_C (10) * POOL_PAGE_SIZE)
 #define EXPORT_MAX_SIZE VOLUME_MAX_SIZE
 
+/* What a region takes of the pool's size by default, at the most. */
+#define SETTINGS_REGION_PART 4
+
 #define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"
 #define SETTINGS_REGISTRY_NONE "none"
 
@@ -34,13 +37,17 @@ struct export_limits {
   struct amount quota, reserve; /* 0 bytes: none */
 };
 
-/* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]. */
+/* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]
+ * [,ivshmem=PATH][,region=SIZE]. */
 struct guest {
   struct guest *next; /* in the order of the command line */
   const char *name;
   uint64_t size;     /* 0 until settings_complete: the default */
   const char *group; /* NULL: the one of the settings */
   struct export_limits limits;
+  char *ivshmem;   /* a socket for its QEMU, absolute, or NULL */
+  uint64_t region; /* bytes that it shares with the guest; 0 until
+                    * settings_complete: the default */
 };
 
 struct settings {
