@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "ivshmem-guest.h"
 #include "vmswap-ivshmem.h"
@@ -62,6 +63,13 @@ ivshmem_greet (int qemu, const struct ring *ring)
   for (unsigned i = 0; r == 0 && i < sizeof messages / sizeof messages[0]; ++i)
     r = say (qemu, messages[i].number, messages[i].fd);
   return r;
+}
+
+void
+ivshmem_refuse (int qemu)
+{
+  say (qemu, VMSWAP_IVSHMEM_REFUSED, -1);
+  close (qemu);
 }
 
 bool

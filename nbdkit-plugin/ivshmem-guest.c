@@ -101,6 +101,14 @@ make_region (struct ivshmem_guest *guest)
   return ring_cache_make (ring);
 }
 
+static void
+turn_away (struct ivshmem_guest *guest)
+{
+  ivshmem_refuse (guest->qemu);
+  guest->qemu = -1;
+  give_up (guest);
+}
+
 /* guest->qemu has just connected. */
 static void
 welcome (struct ivshmem_guest *guest)
@@ -111,7 +119,7 @@ welcome (struct ivshmem_guest *guest)
   memset (ring, 0, sizeof *ring);
   ring->region.fd = ring->doorbell = ring->interrupt = -1;
   if (claim (guest) == -1) {
-    give_up (guest);
+    turn_away (guest);
     return;
   }
   r = make_region (guest);
@@ -124,7 +132,7 @@ welcome (struct ivshmem_guest *guest)
             "guest=%s: ivshmem=%s: its QEMU gets no region: %s: raise the "
             "limits of memory or descriptors, or give a smaller region=",
             name_of (guest), guest->guest->ivshmem, strerror (-r));
-    give_up (guest);
+    turn_away (guest);
     return;
   }
   guest->window_ns = WINDOW_MIN_NS;
@@ -147,7 +155,7 @@ refuse (struct ivshmem_guest *guest, int fd)
           name_of (guest), guest->guest->ivshmem,
           peer_describe (&late, &late_text),
           peer_describe (&first, &first_text));
-  close (fd);
+  ivshmem_refuse (fd);
 }
 
 static void

@@ -37,6 +37,9 @@ extern void ivshmem_guest_run (struct ivshmem_guest *guest);
 /* What QEMU is told (proto/vmswap-ivshmem.h).  0 or -errno. */
 extern int ivshmem_greet (int qemu, const struct ring *ring);
 
+/* A QEMU that gets no region; closes the connection. */
+extern void ivshmem_refuse (int qemu);
+
 /* Has QEMU ended, or said something? */
 extern bool ivshmem_is_over (int qemu);
 

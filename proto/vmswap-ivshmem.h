@@ -16,7 +16,9 @@
  *
  * and nothing more while the connection lasts.  One region and one listening
  * socket per guest, and one connection at a time: who connects while QEMU is
- * there is closed without a word.  The host poses as the peer HOST; there are
+ * there, or the volume is in use otherwise, is told VMSWAP_IVSHMEM_REFUSED in
+ * place of the version, and closed.  (QEMU then ends with "server sent version
+ * -1"; where nothing is said, QEMU 7.2 waits for ever.)  The host poses as the peer HOST; there are
  * no other peers.  Anything that QEMU sends is a breach and ends the
  * connection.
  *
@@ -30,6 +32,7 @@
 #define VMSWAP_IVSHMEM_H
 
 #define VMSWAP_IVSHMEM_VERSION 0
+#define VMSWAP_IVSHMEM_REFUSED (-1)
 #define VMSWAP_IVSHMEM_MEMORY (-1)
 #define VMSWAP_IVSHMEM_MESSAGE_SIZE 8
 

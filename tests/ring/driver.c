@@ -99,6 +99,8 @@ expect (struct driver *d, int64_t wanted, int *fd)
 
   if (r < 0)
     return r;
+  if (number == VMSWAP_IVSHMEM_REFUSED && wanted == VMSWAP_IVSHMEM_VERSION)
+    return -EBUSY;
   if (number != wanted || (got != -1) != (fd != NULL))
     driver_die (d, "message %lld with descriptor %d instead of %lld",
                 (long long) number, got, (long long) wanted);

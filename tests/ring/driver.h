@@ -63,8 +63,8 @@ struct driver {
 extern void driver_die (const struct driver *d, const char *format, ...)
     __attribute__ ((format (printf, 2, 3), noreturn));
 
-/* Connects and maps.  0, or -ECONNRESET: the server closed the connection
- * without a word; or the errno of connect. */
+/* Connects and maps.  0; -EBUSY: the server refused; -ECONNRESET: it closed the
+ * connection; or the errno of connect. */
 extern int driver_connect (struct driver *d, const char *path);
 
 /* Begins a session.  0, -ETIMEDOUT: no answer within so long; -EPROTO: the host
