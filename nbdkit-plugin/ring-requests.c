@@ -228,6 +228,8 @@ write_page (struct ring *ring, uint32_t tag)
     serve_fail (ring->conn, -r, "write", page * POOL_PAGE_SIZE);
   else
     ring_cache_drop (ring, page, 1);
+  if (status_of (r) == VMSWAP_STATUS_FULL)
+    ring_room_set (ring, true);
   finish (ring, tag, status_of (r));
 }
 
