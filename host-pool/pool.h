@@ -229,6 +229,12 @@ extern void volume_delete (struct volume *volume);
  * Nobody may be using the volume. */
 extern void volume_lose (struct volume *volume, uint64_t offset);
 
+/* One whole page becomes lost, whatever it holds: its newest content could not
+ * be stored, and the old must not be read for it.  Quotas do not matter.
+ * -EINVAL: offset names no page.  -ENOSPC, -ENOMEM: the page held nothing, and
+ * there is no room to note that it is lost; nothing has changed. */
+extern int volume_lose_page (struct volume *volume, uint64_t offset);
+
 /* Is anything of that left? */
 extern bool volume_is_lost (const struct volume *volume);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The sockets that the control server listens on.  Owns nothing but what it
+/* The sockets that the plugin listens on itself, beside nbdkit's.  Owns nothing but what it
  * gives out.
  *
  * A new socket is made under a name of its own, listens, and is then renamed,
@@ -37,14 +37,14 @@ new_socket (int family)
 }
 
 static int
-set_address (struct sockaddr_un *address, const char *path)
+set_address (struct sockaddr_un *address, const char *key, const char *path)
 {
   memset (address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   if (strlen (path) >= sizeof address->sun_path) {
-    nbdkit_error ("control=%s: the path is longer than %zu bytes, the most a "
+    nbdkit_error ("%s=%s: the path is longer than %zu bytes, the most a "
                   "socket can have: give a shorter one",
-                  path, sizeof address->sun_path - 1);
+                  key, path, sizeof address->sun_path - 1);
     return -1;
   }
   strcpy (address->sun_path, path);
@@ -69,7 +69,7 @@ is_alive (const struct sockaddr_un *address)
 
 /* May a socket of ours take that place? */
 static int
-check_place (const struct sockaddr_un *address)
+check_place (const char *key, const struct sockaddr_un *address)
 {
   const char *path = address->sun_path;
   struct stat st;
@@ -77,19 +77,19 @@ check_place (const struct sockaddr_un *address)
   if (lstat (path, &st) == -1) {
     if (errno == ENOENT)
       return 0;
-    nbdkit_error ("control=%s: %m", path);
+    nbdkit_error ("%s=%s: %m", key, path);
     return -1;
   }
   if (!S_ISSOCK (st.st_mode)) {
-    nbdkit_error ("control=%s is there and is no socket: remove it, or give "
+    nbdkit_error ("%s=%s is there and is no socket: remove it, or give "
                   "another path",
-                  path);
+                  key, path);
     return -1;
   }
   if (is_alive (address)) {
-    nbdkit_error ("control=%s: another server listens there: stop that first, "
-                  "or give each server a control= of its own",
-                  path);
+    nbdkit_error ("%s=%s: another server listens there: stop that first, "
+                  "or give each server a path of its own",
+                  key, path);
     return -1;
   }
   return 0;
@@ -97,27 +97,27 @@ check_place (const struct sockaddr_un *address)
 
 /* Binds the socket to a name of its own and moves it to the path. */
 static int
-bind_at (struct door *door, const struct sockaddr_un *address)
+bind_at (struct door *door, const char *key, const struct sockaddr_un *address)
 {
   struct sockaddr_un fresh;
   char path[sizeof address->sun_path + 32];
   struct stat st;
 
   snprintf (path, sizeof path, "%s.%d", address->sun_path, (int) getpid ());
-  if (set_address (&fresh, path) == -1)
+  if (set_address (&fresh, key, path) == -1)
     return -1;
   unlink (path);
   /* The mode of the socket becomes that of the file, less the umask. */
   if (fchmod (door->fd, S_IRUSR | S_IWUSR) == -1 ||
       bind (door->fd, (struct sockaddr *) &fresh, sizeof fresh) == -1) {
-    nbdkit_error ("control=%s: cannot make a socket there: %m: give a path in "
+    nbdkit_error ("%s=%s: cannot make a socket there: %m: give a path in "
                   "a directory that the server may write to",
-                  address->sun_path);
+                  key, address->sun_path);
     return -1;
   }
   if (listen (door->fd, BACKLOG) == -1 || lstat (path, &st) == -1 ||
       rename (path, address->sun_path) == -1) {
-    nbdkit_error ("control=%s: %m", address->sun_path);
+    nbdkit_error ("%s=%s: %m", key, address->sun_path);
     unlink (path);
     return -1;
   }
@@ -150,20 +150,20 @@ lock_directory (const char *path)
 }
 
 int
-door_open (const char *path, struct door *ret)
+door_open (const char *key, const char *path, struct door *ret)
 {
   struct sockaddr_un address;
   int lock, r;
 
-  if (set_address (&address, path) == -1)
+  if (set_address (&address, key, path) == -1)
     return -1;
   ret->fd = new_socket (AF_UNIX);
   if (ret->fd == -1) {
-    nbdkit_error ("control=%s: %m", path);
+    nbdkit_error ("%s=%s: %m", key, path);
     return -1;
   }
   lock = lock_directory (path);
-  r = check_place (&address) == -1 || bind_at (ret, &address) == -1 ? -1 : 0;
+  r = check_place (key, &address) == -1 || bind_at (ret, key, &address) == -1 ? -1 : 0;
   if (lock != -1)
     close (lock);
   if (r == 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The sockets that the control server listens on.
+/* The sockets that the plugin listens on itself, beside nbdkit's.
  *
  * Functions that fail have said why (nbdkit_error) and return -1.
  */
@@ -24,10 +24,11 @@ struct door {
     .fd = -1                                                                   \
   }
 
-/* Listens at path, which it keeps: only the user of the server (and root) may
+/* Listens at path, which it keeps; key is the parameter that names it, for
+ * messages.  Only the user of the server (and root) may
  * connect, from the first moment on.  What a dead server left there is
  * replaced; a socket that somebody listens on is not, nor anything else. */
-extern int door_open (const char *path, struct door *ret);
+extern int door_open (const char *key, const char *path, struct door *ret);
 
 /* Removes the socket from the file system, if it is still this one. */
 extern void door_remove (struct door *door);

@@ -439,7 +439,7 @@ wait_for_gone_locked (const struct export *export, const struct peer *peer)
 }
 
 struct conn *
-exports_open (const char *name)
+exports_open_as (const char *name, const struct peer *peer)
 {
   struct conn *conn = calloc (1, sizeof *conn);
   struct export *export;
@@ -450,7 +450,7 @@ exports_open (const char *name)
   }
   conn->settings = settings;
   conn->pool = pool;
-  conn->peer = peer_here ();
+  conn->peer = *peer;
 
   LOCK_THIS_SCOPE ();
   export = get_locked (name);
@@ -471,6 +471,14 @@ exports_open (const char *name)
   if (conn->readonly)
     nbdkit_debug ("export '%s' is in use by another peer: read-only", name);
   return conn;
+}
+
+struct conn *
+exports_open (const char *name)
+{
+  const struct peer peer = peer_here ();
+
+  return exports_open_as (name, &peer);
 }
 
 /* Ends the claim of a peer that has no connection left. */

@@ -60,6 +60,10 @@ extern void exports_free (void);
 extern const char *exports_default (void);
 
 extern struct conn *exports_open (const char *name);
+
+/* … for a peer that is not at the other end of a connection of nbdkit's. */
+extern struct conn *exports_open_as (const char *name,
+                                     const struct peer *peer);
 extern void exports_close (struct conn *conn);
 
 /* Claims the export for the connection's peer, once and for all, and notes in

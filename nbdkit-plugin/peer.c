@@ -93,6 +93,16 @@ peer_here (void)
   }
 }
 
+struct peer
+peer_of_ivshmem (int fd)
+{
+  struct ucred cred = { 0 };
+  socklen_t size = sizeof cred;
+
+  getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &cred, &size);
+  return (struct peer){ .kind = PEER_IVSHMEM, .id = { cred.pid, cred.uid } };
+}
+
 bool
 peer_equal (const struct peer *a, const struct peer *b)
 {
@@ -122,6 +132,11 @@ peer_describe (const struct peer *peer, struct peer_text *text)
   switch (peer->kind) {
   case PEER_PID:
     snprintf (text->text, size, "process %" PRIu64 " (uid %" PRId64 ")",
+              peer->id[0], (int64_t) peer->id[1]);
+    break;
+  case PEER_IVSHMEM:
+    snprintf (text->text, size,
+              "the ivshmem device of process %" PRIu64 " (uid %" PRId64 ")",
               peer->id[0], (int64_t) peer->id[1]);
     break;
   case PEER_IP:

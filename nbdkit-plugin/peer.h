@@ -2,7 +2,7 @@
 /* Who is at the other end of a connection.
  *
  * A peer is a process on a Unix socket, an address on TCP, a context id on
- * vsock.  Where nothing can be told, every connection is a peer of its own.
+ * vsock, a QEMU that has a region.  Where nothing can be told, every connection is a peer of its own.
  */
 
 #ifndef VMSWAP_PEER_H
@@ -12,8 +12,15 @@
 #include <stdint.h>
 
 struct peer {
-  enum peer_kind { PEER_CONNECTION, PEER_PID, PEER_IP, PEER_CID } kind;
-  uint64_t id[2]; /* serial number; pid and uid; IPv6 address; cid */
+  enum peer_kind {
+    PEER_CONNECTION,
+    PEER_PID,
+    PEER_IP,
+    PEER_CID,
+    PEER_IVSHMEM
+  } kind;
+  uint64_t id[2]; /* serial number; pid and uid; IPv6 address; cid; pid and uid
+                   */
 };
 
 struct peer_text {
@@ -22,6 +29,10 @@ struct peer_text {
 
 /* The peer of the connection that this thread serves. */
 extern struct peer peer_here (void);
+
+/* The QEMU at the other end of a socket, as one that maps a region: another peer
+ * than the NBD client that the same process may be. */
+extern struct peer peer_of_ivshmem (int fd);
 
 extern bool peer_equal (const struct peer *a, const struct peer *b);
 

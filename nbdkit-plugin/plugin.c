@@ -15,6 +15,7 @@
  *     stop.c        signals that end the server
  *     notify.c      what a service manager is told
  *     control.c     what an operator is told, and may do
+ *     ivshmem.c     guests that share memory with the server
  *
  * Life: the pool is made in .get_ready, where an error still reaches the
  * user's terminal; what fork would undo (locked memory, threads) waits for
@@ -39,6 +40,7 @@
 #include "hostmem.h"
 #include "human.h"
 #include "bounds.h"
+#include "ivshmem.h"
 #include "notify.h"
 #include "pool.h"
 #include "remember.h"
@@ -63,6 +65,7 @@ static struct render_server facts = { .settings = &settings };
 static void
 vmswap_unload (void)
 {
+  ivshmem_free ();
   control_free ();
   if (pool != NULL) {
     if (vmswap_debug_pool)
@@ -113,6 +116,7 @@ vmswap_dump_plugin (void)
   printf ("vmswap_group=yes\n");
   printf ("vmswap_min_quota=%" PRIu64 "\n", LIMITS_MIN_QUOTA);
   printf ("vmswap_reserve=yes\n");
+  printf ("vmswap_ivshmem=yes\n");
 }
 
 /* One thread per connection, unless writes may wait for room: then others
@@ -157,6 +161,8 @@ vmswap_get_ready (void)
     describe_pool (pool, "adopted");
   if (exports_start (pool, &settings) == -1)
     return -1;
+  if (ivshmem_prepare (&settings) == -1)
+    return -1;
   return control_prepare (&settings);
 }
 
@@ -176,7 +182,7 @@ vmswap_after_fork (void)
     nbdkit_error ("cannot start the steward thread: %s: raise the limit of "
                   "tasks",
                   strerror (-r));
-  if (r < 0 || control_start (pool, &facts) == -1)
+  if (r < 0 || control_start (pool, &facts) == -1 || ivshmem_start () == -1)
     return -1;
   notify_ready (pool);
   return 0;
@@ -188,6 +194,7 @@ vmswap_cleanup (void)
   stop_release_signals ();
   notify_stopping ();
   control_stop ();
+  ivshmem_stop ();
   pool_stop_steward (pool);
 }
 

@@ -42,8 +42,8 @@ struct request {
   uint64_t offset;
 };
 
-static int
-fail (struct conn *conn, int err, const char *what, uint64_t offset)
+int
+serve_fail (struct conn *conn, int err, const char *what, uint64_t offset)
 {
   const char *name = volume_name (conn->volume);
   struct volume_stats stats;
@@ -189,23 +189,30 @@ change (struct conn *conn, const struct request *request)
   if (lacks_room (r) && conn->settings->stall)
     r = stall (conn, request, r);
   if (r < 0)
-    return fail (conn, -r, request->kind == WRITE ? "write" : "zero",
+    return serve_fail (conn, -r, request->kind == WRITE ? "write" : "zero",
                  request->offset);
   return 0;
 }
 
 /* A write to page 0 of an export that has lost pages.  A guest that makes a new
  * swap area does not want the old pages back. */
+static void
+forgive_if_new (struct conn *conn)
+{
+  if (header_is_new (conn->volume)) {
+    volume_forgive (conn->volume);
+    nbdkit_debug ("export '%s' is a new swap area: nothing is lost any more",
+                  volume_name (conn->volume));
+  }
+}
+
 static int
 change_lost (struct conn *conn, const struct request *request)
 {
   int r = change (conn, request);
 
-  if (r == 0 && header_is_new (conn->volume)) {
-    volume_forgive (conn->volume);
-    nbdkit_debug ("export '%s' is a new swap area: nothing is lost any more",
-                  volume_name (conn->volume));
-  }
+  if (r == 0)
+    forgive_if_new (conn);
   return r;
 }
 
@@ -253,7 +260,7 @@ trim (struct conn *conn, uint32_t bytes, uint64_t offset)
   fair_enter (conn->gate);
   r = volume_trim (conn->volume, bytes, offset);
   fair_leave (conn->gate);
-  return r < 0 ? fail (conn, -r, "trim", offset) : 0;
+  return r < 0 ? serve_fail (conn, -r, "trim", offset) : 0;
 }
 
 int
@@ -274,7 +281,49 @@ serve_read (struct conn *conn, void *buf, uint32_t bytes, uint64_t offset)
   r = volume_read (conn->volume, buf, bytes, offset);
   fair_leave (conn->gate);
   return count (conn, TRAFFIC_READ, bytes, start,
-                r < 0 ? fail (conn, -r, "read", offset) : 0);
+                r < 0 ? serve_fail (conn, -r, "read", offset) : 0);
+}
+
+int
+serve_try_read (struct conn *conn, void *buf, uint32_t bytes, uint64_t offset)
+{
+  const uint64_t start = traffic_clock ();
+  int r;
+
+  fair_enter (conn->gate);
+  r = volume_read (conn->volume, buf, bytes, offset);
+  fair_leave (conn->gate);
+  return count (conn, TRAFFIC_READ, bytes, start, r);
+}
+
+int
+serve_try_write (struct conn *conn, const void *buf, uint32_t bytes,
+                 uint64_t offset)
+{
+  const uint64_t start = traffic_clock ();
+  const struct request request = {
+    .kind = WRITE, .buf = buf, .count = bytes, .offset = offset
+  };
+  const bool lost = offset < POOL_PAGE_SIZE && volume_is_lost (conn->volume);
+  int r = admit (conn, &request);
+
+  if (r == 0)
+    r = attempt (conn, &request);
+  if (r == 0 && lost)
+    forgive_if_new (conn);
+  return count (conn, TRAFFIC_WRITE, bytes, start, r);
+}
+
+int
+serve_try_trim (struct conn *conn, uint32_t bytes, uint64_t offset)
+{
+  const uint64_t start = traffic_clock ();
+  int r;
+
+  fair_enter (conn->gate);
+  r = volume_trim (conn->volume, bytes, offset);
+  fair_leave (conn->gate);
+  return count (conn, TRAFFIC_TRIM, bytes, start, r);
 }
 
 struct walk {
@@ -308,6 +357,6 @@ serve_extents (struct conn *conn, uint32_t count, uint64_t offset,
   r = volume_extents (conn->volume, count, offset, add_extent, &walk);
   fair_leave (conn->gate);
   if (r < -1)
-    return fail (conn, -r, "map", offset);
+    return serve_fail (conn, -r, "map", offset);
   return r < 0 ? -1 : 0;
 }

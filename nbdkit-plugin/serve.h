@@ -29,4 +29,17 @@ extern int serve_trim (struct conn *conn, uint32_t bytes, uint64_t offset);
 extern int serve_extents (struct conn *conn, uint32_t count, uint64_t offset,
                           bool only_one, struct nbdkit_extents *extents);
 
+/* The same for a ring: they return 0 or -errno, never wait for room whatever
+ * full= says, and report nothing.  What failed is counted with serve_fail, once
+ * its caller has given up. */
+extern int serve_try_read (struct conn *conn, void *buf, uint32_t bytes,
+                           uint64_t offset);
+extern int serve_try_write (struct conn *conn, const void *buf, uint32_t bytes,
+                            uint64_t offset);
+extern int serve_try_trim (struct conn *conn, uint32_t bytes, uint64_t offset);
+
+/* Counts and reports what a request failed with; returns -1. */
+extern int serve_fail (struct conn *conn, int err, const char *what,
+                       uint64_t offset);
+
 #endif /* VMSWAP_SERVE_H */

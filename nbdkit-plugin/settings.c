@@ -25,12 +25,14 @@
 #include "bounds.h"
 #include "human.h"
 #include "settings.h"
+#include "vmswap-ring.h"
 
 const char settings_help[] =
     "[pool=]SIZE              (required) Host memory for all swapped pages,\n"
     "                         everything counted: 16M to 8T.\n"
     "size=SIZE                Virtual size of an export (default: 2 x pool).\n"
     "guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]\n"
+    "    [,ivshmem=PATH][,region=SIZE]\n"
     "                         Offer this export; repeat for more (default:\n"
     "                         exports open by name).\n"
     "group=NAME               Exports of one group store pages that are alike\n"
@@ -473,6 +475,48 @@ set_guest_reserve (struct guest *guest, const char *value)
   return parse_amount ("guest reserve", value, &guest->limits.reserve);
 }
 
+/* It need not be there yet, and it must not be followed. */
+static int
+set_guest_ivshmem (struct guest *guest, const char *value)
+{
+  if (guest->ivshmem != NULL) {
+    nbdkit_error ("guest ivshmem= was given twice: give it once");
+    return -1;
+  }
+  if (value[0] == '\0') {
+    nbdkit_error ("guest ivshmem= is empty: name a socket to be made for the "
+                  "QEMU of that guest, such as /run/vmswap/web1.ivshmem");
+    return -1;
+  }
+  guest->ivshmem = nbdkit_absolute_path (value);
+  if (guest->ivshmem == NULL) {
+    nbdkit_error ("guest ivshmem=: no memory: %m");
+    return -1;
+  }
+  return 0;
+}
+
+static int
+set_guest_region (struct guest *guest, const char *value)
+{
+  struct shown shown;
+
+  if (guest->region != 0) {
+    nbdkit_error ("guest region= was given twice: give it once");
+    return -1;
+  }
+  if (parse_bytes ("guest region", value, VMSWAP_RING_SIZE_MIN,
+                   VMSWAP_RING_SIZE_MAX, &guest->region) == -1)
+    return -1;
+  if (!vmswap_ring_size_is_right (guest->region)) {
+    nbdkit_error ("guest region=%s is no power of two: give 1M, 2M, 4M and so "
+                  "on, up to 1G",
+                  show (&shown, value));
+    return -1;
+  }
+  return 0;
+}
+
 /* KEY=VALUE, one of the parts of guest= after the name. */
 static int
 set_guest_option (struct guest *guest, const char *option)
@@ -485,6 +529,8 @@ set_guest_option (struct guest *guest, const char *option)
     { "group=", set_guest_group },
     { "quota=", set_guest_quota },
     { "reserve=", set_guest_reserve },
+    { "ivshmem=", set_guest_ivshmem },
+    { "region=", set_guest_region },
   };
   struct shown name, rest;
 
@@ -493,7 +539,8 @@ set_guest_option (struct guest *guest, const char *option)
       return options[i].set (guest, option + strlen (options[i].key));
   nbdkit_error (
       "guest=%s: cannot take '%s' after the name: give guest=NAME, "
-      "and then perhaps ,size=SIZE ,group=NAME ,quota=SIZE ,reserve=SIZE",
+      "and then perhaps ,size=SIZE ,group=NAME ,quota=SIZE ,reserve=SIZE "
+      ",ivshmem=PATH ,region=SIZE",
       show (&name, guest->name), show (&rest, option));
   return -1;
 }
@@ -541,6 +588,13 @@ check_guest_name (const struct settings *settings, const char *name)
   return 0;
 }
 
+static void
+free_guest (struct guest *guest)
+{
+  free (guest->ivshmem);
+  free (guest);
+}
+
 static int
 set_guest (struct settings *settings, const char *key, const char *value)
 {
@@ -557,7 +611,7 @@ set_guest (struct settings *settings, const char *key, const char *value)
   }
   if (check_guest_name (settings, guest->name) == -1 ||
       set_guest_options (guest, comma) == -1) {
-    free (guest);
+    free_guest (guest);
     return -1;
   }
   while (*last != NULL)
@@ -643,6 +697,48 @@ complete_limits (struct settings *settings, struct guest *guest)
   return -1;
 }
 
+/* As large as is usual, and no more than a part of the pool. */
+static uint64_t
+default_region (uint64_t pool)
+{
+  uint64_t size = VMSWAP_RING_SIZE_DEFAULT;
+
+  while (size > VMSWAP_RING_SIZE_MIN && size > pool / SETTINGS_REGION_PART)
+    size /= 2;
+  return size;
+}
+
+static int
+complete_ivshmem (struct settings *settings, struct guest *guest)
+{
+  struct shown name, path;
+
+  if (guest->ivshmem == NULL && guest->region != 0) {
+    nbdkit_error ("guest=%s: region= goes with ivshmem=PATH: give both, or "
+                  "neither",
+                  show (&name, guest->name));
+    return -1;
+  }
+  if (guest->ivshmem == NULL)
+    return 0;
+  if (settings->share) {
+    nbdkit_error ("guest=%s: ivshmem= does not go with share=yes: a guest that "
+                  "has a region is the only one to write",
+                  show (&name, guest->name));
+    return -1;
+  }
+  for (const struct guest *g = settings->guests; g != guest; g = g->next)
+    if (g->ivshmem != NULL && strcmp (g->ivshmem, guest->ivshmem) == 0) {
+      nbdkit_error ("guest=%s: ivshmem=%s is another guest's, too: every guest "
+                    "needs a socket of its own",
+                    show (&name, guest->name), show (&path, guest->ivshmem));
+      return -1;
+    }
+  if (guest->region == 0)
+    guest->region = default_region (settings->pool);
+  return 0;
+}
+
 int
 settings_complete (struct settings *settings)
 {
@@ -658,7 +754,8 @@ settings_complete (struct settings *settings)
   for (struct guest *g = settings->guests; g != NULL; g = g->next) {
     if (g->size == 0)
       g->size = settings->size;
-    if (complete_limits (settings, g) == -1)
+    if (complete_limits (settings, g) == -1 ||
+        complete_ivshmem (settings, g) == -1)
       return -1;
   }
   return 0;
@@ -671,7 +768,7 @@ settings_free (struct settings *settings)
 
   for (struct guest *g = settings->guests; g != NULL; g = next) {
     next = g->next;
-    free (g);
+    free_guest (g);
   }
   settings->guests = NULL;
   settings->nr_guests = 0;

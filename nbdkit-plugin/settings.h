@@ -22,6 +22,9 @@
 /* A year: what nobody wants is off. */
 #define SETTINGS_COLD_MAX_SECONDS 31536000u
 
+/* What a region takes of the pool's size by default, at the most. */
+#define SETTINGS_REGION_PART 4
+
 #define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"
 #define SETTINGS_REGISTRY_NONE "none"
 
@@ -37,13 +40,17 @@ struct export_limits {
   struct amount quota, reserve; /* 0 bytes: none */
 };
 
-/* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]. */
+/* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]
+ * [,ivshmem=PATH][,region=SIZE]. */
 struct guest {
   struct guest *next; /* in the order of the command line */
   const char *name;
   uint64_t size;     /* 0 until settings_complete: the default */
   const char *group; /* NULL: the one of the settings */
   struct export_limits limits;
+  char *ivshmem;   /* a socket for its QEMU, absolute, or NULL */
+  uint64_t region; /* bytes that it shares with the guest; 0 until
+                    * settings_complete: the default */
 };
 
 struct settings {

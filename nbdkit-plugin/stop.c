@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "exports.h"
+#include "ivshmem.h"
 #include "stop.h"
 
 /* Those that nbdkit takes for "end". */
@@ -25,8 +26,11 @@ handle (int sig, siginfo_t *info, void *context)
 {
   size_t i = 0;
 
-  if (exports_in_use ())
+  if (exports_in_use ()) {
+    if (ivshmem_end_process ())
+      return;
     _exit (EXIT_SUCCESS);
+  }
   while (signals[i] != sig)
     i++;
   if (before[i].sa_flags & SA_SIGINFO)

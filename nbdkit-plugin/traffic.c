@@ -136,6 +136,8 @@ traffic_add (struct traffic_sum *sum, const struct traffic *traffic)
     add_op (&sum->op[op], &traffic->op[op]);
   for (unsigned i = 0; i < TRAFFIC_ERRORS; ++i)
     sum->errors[i] += load (&traffic->errors[i]);
+  for (unsigned i = 0; i < TRAFFIC_RINGS; ++i)
+    sum->ring[i] += load (&traffic->ring[i]);
   note_error (sum, atomic_load (&traffic->last_error_time),
               atomic_load (&traffic->last_error));
 }
@@ -160,6 +162,8 @@ traffic_merge (struct traffic_sum *sum, const struct traffic_sum *other)
     merge_op (&sum->op[op], &other->op[op]);
   for (unsigned i = 0; i < TRAFFIC_ERRORS; ++i)
     sum->errors[i] += other->errors[i];
+  for (unsigned i = 0; i < TRAFFIC_RINGS; ++i)
+    sum->ring[i] += other->ring[i];
   note_error (sum, other->last_error_time, other->last_error);
 }
 

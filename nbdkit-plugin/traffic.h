@@ -35,6 +35,20 @@ enum traffic_error {
   TRAFFIC_ERRORS
 };
 
+/* What goes on in a ring, beside these requests. */
+enum traffic_ring {
+  TRAFFIC_RING_POSTS,
+  TRAFFIC_RING_REQUESTS,
+  TRAFFIC_RING_READS,      /* of these: reads, which no cache had */
+  TRAFFIC_RING_HITS,       /* pages that the guest had from the cache */
+  TRAFFIC_RING_AHEAD,      /* pages that were brought there */
+  TRAFFIC_RING_DOORBELLS,  /* the guest woke the server */
+  TRAFFIC_RING_INTERRUPTS, /* the server woke the guest */
+  TRAFFIC_RING_BAD,        /* posts and requests that are impossible */
+  TRAFFIC_RING_LOST,       /* posts that could not be stored */
+  TRAFFIC_RINGS
+};
+
 struct traffic_op_counts {
   _Atomic uint64_t bytes;  /* that requests covered */
   _Atomic uint64_t small;  /* requests of less than a page */
@@ -48,6 +62,7 @@ struct traffic_op_counts {
 struct traffic {
   struct traffic_op_counts op[TRAFFIC_OPS];
   _Atomic uint64_t errors[TRAFFIC_ERRORS];
+  _Atomic uint64_t ring[TRAFFIC_RINGS];
   _Atomic int64_t last_error_time; /* seconds since 1970; 0: never */
   _Atomic int last_error;          /* an errno */
 };
@@ -65,6 +80,7 @@ struct traffic_op_sum {
 struct traffic_sum {
   struct traffic_op_sum op[TRAFFIC_OPS];
   uint64_t errors[TRAFFIC_ERRORS];
+  uint64_t ring[TRAFFIC_RINGS];
   int64_t last_error_time;
   int last_error;
 };
@@ -81,6 +97,12 @@ traffic_clock (void)
 /* A request that began at start (traffic_clock) has ended now. */
 extern void traffic_count (struct traffic *traffic, enum traffic_op op,
                            uint32_t bytes, uint64_t start);
+
+static inline void
+traffic_count_ring (struct traffic *traffic, enum traffic_ring what, uint64_t n)
+{
+  atomic_fetch_add_explicit (&traffic->ring[what], n, memory_order_relaxed);
+}
 
 /* A request failed. */
 extern void traffic_fail (struct traffic *traffic, int err);

@@ -57,7 +57,7 @@ build ()
   # shellcheck disable=SC2086
   (cd "$work/$name/pool" && "$@" $flags -c "$top"/host-pool/*.c) || return 1
   for source in test content sampler churn cold damage full limits nth \
-      loss quota restart volumes \
+      lose-page loss quota restart volumes \
       model model-hot model-limits model-shadow model-verify; do
     # shellcheck disable=SC2086
     (cd "$work/$name/tests" &&
@@ -78,6 +78,7 @@ build ()
     link model "$model" "$@" &&
       link nth tests/nth.o "$@" &&
       link limits tests/limits.o "$@" &&
+      link lose-page tests/lose-page.o "$@" &&
       link loss tests/loss.o "$@" &&
       link quota tests/quota.o "$@" &&
       link cold tests/cold.o "$@" &&
@@ -152,6 +153,7 @@ for kind in $kinds; do
   run "$kind" ./model --hot --ops ${n}0000
   run "$kind" ./model --hot --ops ${n}0000 --full --size 64M --pool 16M
   run "$kind" ./limits
+  run "$kind" ./lose-page
   run "$kind" ./loss --ops 1000
   run "$kind" ./volumes
   run "$kind" ./quota --pool 16M

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the unit tests share: a CHECK that says where and what, and a small
- * pool.  These tests look inside the pool; those of tests/pool do not. */
+/* What the unit tests share: CHECK, and a small pool.  These tests look inside
+ * the pool; those of tests/pool do not. */
 
 #ifndef VMSWAP_UNIT_H
 #define VMSWAP_UNIT_H
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
-
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      fprintf (stderr, "%s:%d: CHECK (%s) failed\n", __FILE__, __LINE__,       \
-               #condition);                                                    \
-      exit (1);                                                                \
-    }                                                                          \
-  } while (0)
+#include "unit-check.h"
 
 static inline struct pool *
 unit_pool (uint64_t mebibytes)

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* One guest of the ivshmem door.
+ *
+ * All that is the guest's belongs to its thread.
+ *
+ *     no QEMU  --one connects: a region is made, the export claimed-->  served
+ *     served   --it ends, or says a word-->  leaving: posts are done
+ *     leaving  --all are-->  no QEMU: export and region are given up
+ *
+ * The thread looks for work as long as there is some, and for a while after:
+ * that saves the guest its doorbell and the server its sleep.  How long pays is
+ * learned from how long it sleeps (as KVM does for idle virtual CPUs,
+ * halt_poll_ns): a sleep that was short was not worth it.  While it looks,
+ * there is no system call but one every SOCKETS_NS. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "ivshmem-guest.h"
+#include "report.h"
+
+#define MS_NS UINT64_C (1000000)
+#define SOCKETS_NS (100 * MS_NS)
+#define DEAF_NS (200 * MS_NS)
+
+#define WINDOW_MIN_NS UINT64_C (10000)
+#define WINDOW_MAX_NS UINT64_C (200000)
+
+/* How long a guest may take to hold still. */
+#define QUIESCE_NS (UINT64_C (5000) * MS_NS)
+
+static void
+close_fd (int *fd)
+{
+  if (*fd != -1)
+    close (*fd);
+  *fd = -1;
+}
+
+static const char *
+name_of (const struct ivshmem_guest *guest)
+{
+  return guest->guest->name;
+}
+
+/* --- A region comes and goes. */
+
+static void
+give_up (struct ivshmem_guest *guest)
+{
+  struct ring *ring = &guest->ring;
+  struct conn *conn = ring->conn;
+
+  close_fd (&guest->qemu);
+  ring_cache_free (ring);
+  ring_region_free (&ring->region);
+  close_fd (&ring->doorbell);
+  close_fd (&ring->interrupt);
+  ring->conn = NULL;
+  if (conn != NULL)
+    exports_close (conn);
+}
+
+/* The export, for this guest alone.  Who else has it has been reported. */
+static int
+claim (struct ivshmem_guest *guest)
+{
+  const struct peer peer = peer_of_ivshmem (guest->qemu);
+  struct conn *conn = exports_open_as (name_of (guest), &peer);
+
+  if (conn == NULL)
+    return -1;
+  guest->ring.conn = conn;
+  return exports_claim (conn) < 0 ? -1 : 0;
+}
+
+static int
+make_region (struct ivshmem_guest *guest)
+{
+  struct ring *ring = &guest->ring;
+  const uint64_t pages = volume_size (ring->conn->volume) / POOL_PAGE_SIZE;
+  int r = ring_region_make (&ring->region, guest->guest->region,
+                            name_of (guest), pages);
+
+  if (r < 0)
+    return r;
+  ring->doorbell = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  ring->interrupt = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ring->doorbell == -1 || ring->interrupt == -1)
+    return -errno;
+  return ring_cache_make (ring);
+}
+
+static void
+turn_away (struct ivshmem_guest *guest)
+{
+  ivshmem_refuse (guest->qemu);
+  guest->qemu = -1;
+  give_up (guest);
+}
+
+/* guest->qemu has just connected. */
+static void
+welcome (struct ivshmem_guest *guest)
+{
+  struct ring *ring = &guest->ring;
+  int r;
+
+  memset (ring, 0, sizeof *ring);
+  ring->region.fd = ring->doorbell = ring->interrupt = -1;
+  if (claim (guest) == -1) {
+    turn_away (guest);
+    return;
+  }
+  r = make_region (guest);
+  if (r == 0) {
+    ring_begin (ring);
+    r = ivshmem_greet (guest->qemu, ring);
+  }
+  if (r < 0) {
+    report (REPORT_REFUSED,
+            "guest=%s: ivshmem=%s: its QEMU gets no region: %s: raise the "
+            "limits of memory or descriptors, or give a smaller region=",
+            name_of (guest), guest->guest->ivshmem, strerror (-r));
+    turn_away (guest);
+    return;
+  }
+  guest->window_ns = WINDOW_MIN_NS;
+  nbdkit_debug ("guest=%s: its QEMU has a region", name_of (guest));
+}
+
+/* --- Sockets. */
+
+static void
+refuse (struct ivshmem_guest *guest, int fd)
+{
+  const struct peer late = peer_of_ivshmem (fd);
+  const struct peer first = peer_of_ivshmem (guest->qemu);
+  struct peer_text late_text, first_text;
+
+  report (REPORT_REFUSED,
+          "guest=%s: ivshmem=%s: %s is refused: %s has the region, and there "
+          "is one for each guest: end that QEMU first, or give this one a "
+          "guest= of its own",
+          name_of (guest), guest->guest->ivshmem,
+          peer_describe (&late, &late_text),
+          peer_describe (&first, &first_text));
+  ivshmem_refuse (fd);
+}
+
+static void
+accept_one (struct ivshmem_guest *guest)
+{
+  const int fd =
+      accept4 (guest->door.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+  if (fd == -1) {
+    if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+      report (REPORT_OTHER, "guest=%s: ivshmem=%s: cannot accept: %m",
+              name_of (guest), guest->guest->ivshmem);
+      guest->deaf_ns = traffic_clock () + DEAF_NS;
+    }
+    return;
+  }
+  if (guest->qemu != -1) {
+    refuse (guest, fd);
+    return;
+  }
+  guest->qemu = fd;
+  welcome (guest);
+}
+
+static void
+read_doorbell (struct ivshmem_guest *guest)
+{
+  uint64_t rings;
+
+  if (read (guest->ring.doorbell, &rings, sizeof rings) == sizeof rings)
+    ring_count (&guest->ring, TRAFFIC_RING_DOORBELLS, 1);
+}
+
+static void
+end_of_qemu (struct ivshmem_guest *guest)
+{
+  nbdkit_debug ("guest=%s: its QEMU has ended", name_of (guest));
+  close_fd (&guest->qemu);
+  ring_end (&guest->ring);
+}
+
+/* Looks at all descriptors; waits for one of them so long.  A QEMU that ends
+ * is noticed before the next that connects. */
+static void
+look (struct ivshmem_guest *guest, int ms)
+{
+  const bool leaving = guest->ring.conn != NULL && guest->qemu == -1;
+  const bool deaf = leaving || traffic_clock () < guest->deaf_ns;
+  struct pollfd fds[] = {
+    { .fd = guest->ring.doorbell, .events = POLLIN },
+    { .fd = guest->qemu, .events = POLLIN },
+    { .fd = deaf ? -1 : guest->door.fd, .events = POLLIN },
+    { .fd = guest->stopping ? -1 : guest->ending, .events = POLLIN },
+  };
+
+  if (poll (fds, sizeof fds / sizeof fds[0], ms) <= 0)
+    return;
+  if (fds[0].revents)
+    read_doorbell (guest);
+  if (fds[1].revents && ivshmem_is_over (guest->qemu))
+    end_of_qemu (guest);
+  else if (fds[2].revents)
+    accept_one (guest);
+  if (fds[3].revents)
+    guest->stopping = true;
+}
+
+/* --- Service. */
+
+static inline void
+relax (void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause ();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void
+learn (struct ivshmem_guest *guest, uint64_t slept_ns)
+{
+  uint64_t window = guest->window_ns;
+
+  if (slept_ns < WINDOW_MAX_NS)
+    window *= 2;
+  else if (slept_ns > 10 * WINDOW_MAX_NS)
+    window /= 2;
+  guest->window_ns = window < WINDOW_MIN_NS   ? WINDOW_MIN_NS
+                     : window > WINDOW_MAX_NS ? WINDOW_MAX_NS
+                                              : window;
+}
+
+static void
+sleep_until_rung (struct ivshmem_guest *guest)
+{
+  const uint64_t start = traffic_clock ();
+
+  if (!ring_arm (&guest->ring))
+    return;
+  look (guest, ring_patience (&guest->ring));
+  learn (guest, traffic_clock () - start);
+  guest->idle_ns = 0;
+  guest->sockets_ns = traffic_clock () + SOCKETS_NS;
+}
+
+static void
+serve (struct ivshmem_guest *guest)
+{
+  struct ring *ring = &guest->ring;
+  const bool any = ring_turn (ring);
+
+  if (ring->now_ns >= guest->sockets_ns) {
+    guest->sockets_ns = ring->now_ns + SOCKETS_NS;
+    look (guest, 0);
+  }
+  if (any)
+    guest->idle_ns = 0;
+  else if (guest->qemu == -1 && ring_is_drained (ring))
+    give_up (guest);
+  else if (guest->idle_ns == 0)
+    guest->idle_ns = ring->now_ns;
+  else if (ring->now_ns - guest->idle_ns < guest->window_ns)
+    relax ();
+  else
+    sleep_until_rung (guest);
+}
+
+/* Will the guest publish more, or is something left of what it has? */
+static bool
+is_still (struct ring *ring)
+{
+  uint32_t head;
+
+  return !ring_guest_is (ring, VMSWAP_GUEST_LIVE) &&
+         ring_posts_open (ring, &head) <= 0 && !ring_requests_any (ring);
+}
+
+/* A planned stop: what the guest holds from now on waits in the guest. */
+static void
+quiesce (struct ivshmem_guest *guest)
+{
+  const uint64_t until = traffic_clock () + QUIESCE_NS;
+  struct ring *ring = &guest->ring;
+
+  if (ring->host_state == VMSWAP_HOST_LIVE)
+    ring_set_state (ring, VMSWAP_HOST_QUIESCED, VMSWAP_REASON_NONE);
+  while (ring->conn != NULL && traffic_clock () < until) {
+    const bool any = ring_turn (ring);
+
+    if (!any && is_still (ring))
+      break;
+    if (!any && ring_arm (ring))
+      look (guest, 10);
+  }
+}
+
+void
+ivshmem_guest_run (struct ivshmem_guest *guest)
+{
+  while (!guest->stopping)
+    if (guest->ring.conn == NULL)
+      look (guest, traffic_clock () < guest->deaf_ns ? 100 : -1);
+    else
+      serve (guest);
+  if (guest->ring.conn != NULL)
+    quiesce (guest);
+  give_up (guest);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* One guest of the ivshmem door: its socket, its QEMU, its ring, its thread. */
+
+#ifndef VMSWAP_IVSHMEM_GUEST_H
+#define VMSWAP_IVSHMEM_GUEST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "door.h"
+#include "ring.h"
+#include "settings.h"
+
+struct ivshmem_guest {
+  const struct guest *guest;
+  struct door door; /* where its QEMU connects */
+  int ending;       /* an eventfd of all guests: readable when all is to end */
+  int qemu;         /* the connection, -1: none */
+
+  struct ring ring; /* conn is NULL: there is no region */
+  bool stopping;
+
+  /* How long the thread looks for work before it sleeps. */
+  uint64_t window_ns;
+  uint64_t idle_ns;    /* since when there is nothing to do, 0: there is */
+  uint64_t sockets_ns; /* when sockets are looked at next */
+  uint64_t deaf_ns;    /* nobody is accepted before */
+
+  bool running;
+  pthread_t thread;
+};
+
+/* The thread: until ending is readable, and its region is in order. */
+extern void ivshmem_guest_run (struct ivshmem_guest *guest);
+
+/* What QEMU is told (proto/vmswap-ivshmem.h).  0 or -errno. */
+extern int ivshmem_greet (int qemu, const struct ring *ring);
+
+/* A QEMU that gets no region; closes the connection. */
+extern void ivshmem_refuse (int qemu);
+
+/* Has QEMU ended, or said something? */
+extern bool ivshmem_is_over (int qemu);
+
+#endif /* VMSWAP_IVSHMEM_GUEST_H */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The ivshmem door: all of its guests.
+ *
+ * Owns the guests of the door and what ends them.  Sockets are opened before
+ * the server forks, threads belong to the process that serves.  No lock: while
+ * threads run, each touches its own guest. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "ivshmem-guest.h"
+#include "ivshmem.h"
+
+#define STACK_SIZE (256u << 10)
+
+static struct ivshmem_guest *guests;
+static size_t nr_guests;
+static int ending = -1;
+static atomic_uint running;
+static atomic_bool end_process;
+
+static int
+open_door (const struct guest *guest)
+{
+  struct ivshmem_guest *new = &guests[nr_guests];
+
+  *new = (struct ivshmem_guest){
+    .guest = guest,
+    .door = DOOR_NONE,
+    .qemu = -1,
+    .ring = { .region = { .fd = -1 }, .doorbell = -1, .interrupt = -1 },
+  };
+  if (door_open ("guest ivshmem", guest->ivshmem, &new->door) == -1)
+    return -1;
+  nr_guests++;
+  return 0;
+}
+
+int
+ivshmem_prepare (const struct settings *settings)
+{
+  size_t n = 0;
+
+  for (const struct guest *g = settings->guests; g != NULL; g = g->next)
+    n += g->ivshmem != NULL;
+  if (n == 0)
+    return 0;
+  guests = calloc (n, sizeof *guests);
+  if (guests == NULL) {
+    nbdkit_error ("no memory for guests with ivshmem=: %m");
+    return -1;
+  }
+  for (const struct guest *g = settings->guests; g != NULL; g = g->next)
+    if (g->ivshmem != NULL && open_door (g) == -1) {
+      ivshmem_free ();
+      return -1;
+    }
+  return 0;
+}
+
+/* Whoever is last ends the process, if that is what is waited for. */
+static void *
+run (void *opaque)
+{
+  ivshmem_guest_run (opaque);
+  if (atomic_fetch_sub (&running, 1) == 1 && atomic_load (&end_process))
+    _exit (EXIT_SUCCESS);
+  return NULL;
+}
+
+/* Signals are for nbdkit's threads. */
+static int
+start_thread (struct ivshmem_guest *guest)
+{
+  pthread_attr_t attr;
+  sigset_t all, before;
+  int err;
+
+  guest->ending = ending;
+  pthread_attr_init (&attr);
+  pthread_attr_setstacksize (&attr, STACK_SIZE);
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  atomic_fetch_add (&running, 1);
+  err = pthread_create (&guest->thread, &attr, run, guest);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy (&attr);
+  guest->running = err == 0;
+  if (err != 0)
+    atomic_fetch_sub (&running, 1);
+  errno = err;
+  return err == 0 ? 0 : -1;
+}
+
+int
+ivshmem_start (void)
+{
+  int r = 0;
+
+  if (nr_guests == 0)
+    return 0;
+  ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ending == -1)
+    r = -1;
+  for (size_t i = 0; i < nr_guests && r == 0; ++i)
+    r = start_thread (&guests[i]);
+  if (r == -1) {
+    nbdkit_error ("cannot start a thread for each guest with ivshmem=: %m: "
+                  "raise the limits of tasks or descriptors");
+    ivshmem_stop ();
+  }
+  return r;
+}
+
+bool
+ivshmem_end_process (void)
+{
+  const uint64_t one = 1;
+
+  if (atomic_load (&running) == 0)
+    return false;
+  atomic_store (&end_process, true);
+  return write (ending, &one, sizeof one) == sizeof one;
+}
+
+void
+ivshmem_stop (void)
+{
+  const uint64_t one = 1;
+
+  if (ending != -1 && write (ending, &one, sizeof one) == sizeof one)
+    for (size_t i = 0; i < nr_guests; ++i)
+      if (guests[i].running) {
+        pthread_join (guests[i].thread, NULL);
+        guests[i].running = false;
+      }
+  ivshmem_free ();
+}
+
+void
+ivshmem_free (void)
+{
+  for (size_t i = 0; i < nr_guests; ++i) {
+    door_remove (&guests[i].door);
+    door_close (&guests[i].door);
+  }
+  free (guests);
+  guests = NULL;
+  nr_guests = 0;
+  if (ending != -1)
+    close (ending);
+  ending = -1;
+}

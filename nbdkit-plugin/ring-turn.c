@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* One turn around a ring, in which each part gets a bounded share, and what it
+ * takes to sleep.  Owns the events and the heartbeat.
+ *
+ * The order: what the guest waits for, what it does not wait for, what it may
+ * want next. */
+
+#include <config.h>
+
+#include <unistd.h>
+
+#include "ring.h"
+
+#define MS_NS UINT64_C (1000000)
+#define BEAT_NS (VMSWAP_RING_HEARTBEAT_MS * MS_NS)
+
+/* How soon a post that the pool refused is looked at again. */
+#define STUCK_MS 10
+
+/* Hits in the cache after which it is to be filled further. */
+#define HINTS_WANTED 8u
+
+void
+ring_interrupt (struct ring *ring)
+{
+  const uint64_t one = 1;
+
+  /* A counter that is full wakes the guest as well. */
+  if (ring->interrupt != -1 &&
+      write (ring->interrupt, &one, sizeof one) == sizeof one)
+    ring_count (ring, TRAFFIC_RING_INTERRUPTS, 1);
+}
+
+void
+ring_notify (struct ring *ring, const vmswap_le32 *event, uint32_t now,
+             uint32_t before)
+{
+  RING_FULL_BARRIER ();
+  if (vmswap_ring_need_event (RING_RELAXED (event), now, before))
+    ring_interrupt (ring);
+}
+
+/* Hints are lossy: of too many the newest are taken. */
+static bool
+take_hints (struct ring *ring)
+{
+  const vmswap_le64 *hints = ring_part (ring, VMSWAP_RING_HINTS);
+  const uint32_t count = RING_COUNT (ring, HINTS);
+  const uint32_t head = RING_ACQUIRE (&ring->region.header->hint_head);
+
+  if (head == ring->hint_tail)
+    return false;
+  if (head - ring->hint_tail > count)
+    ring->hint_tail = head - count / 2;
+  for (; ring->hint_tail != head; ++ring->hint_tail) {
+    const uint64_t page = RING_RELAXED (&hints[ring->hint_tail & (count - 1)]);
+
+    if (page < ring->device_pages && ring_cache_note_used (ring, page)) {
+      ring_count (ring, TRAFFIC_RING_HITS, 1);
+      ring_ahead_read (ring, page, true);
+    }
+  }
+  return true;
+}
+
+static void
+beat (struct ring *ring)
+{
+  if (ring->now_ns < ring->beat_ns)
+    return;
+  ring->beat_ns = ring->now_ns + BEAT_NS;
+  RING_SET (&ring->region.header->heartbeat, ++ring->heartbeat);
+}
+
+bool
+ring_turn (struct ring *ring)
+{
+  bool any;
+
+  ring->now_ns = traffic_clock ();
+  beat (ring);
+  ring_room_turn (ring);
+  any = ring_session_turn (ring);
+  any |= ring_requests_turn (ring);
+  any |= ring_posts_turn (ring);
+  any |= ring_requests_after_posts (ring);
+  if (ring->host_state == VMSWAP_HOST_DEAD || ring->draining)
+    return any;
+  any |= take_hints (ring);
+  return any || ring_ahead_turn (ring);
+}
+
+/* The position of posts after which there is something to do. */
+static uint32_t
+posts_seen (const struct ring *ring)
+{
+  if (ring->draining)
+    return ring->drain_head;
+  if (ring->host_state == VMSWAP_HOST_DEAD)
+    return RING_RELAXED (&ring->region.header->post_head);
+  return ring->stuck.is ? ring->stuck.compared : ring->post_tail;
+}
+
+bool
+ring_arm (struct ring *ring)
+{
+  struct vmswap_ring_header *header = ring->region.header;
+  const uint32_t posts = posts_seen (ring);
+  const uint32_t submits = ring->requests.submit_tail;
+  const bool serves = ring->host_state != VMSWAP_HOST_DEAD && !ring->draining;
+
+  RING_SET (&header->post_event, posts);
+  RING_SET (&header->submit_event, submits);
+  RING_SET (&header->hint_event, ring->hint_tail + HINTS_WANTED - 1);
+  RING_FULL_BARRIER ();
+  if (ring_session_is_due (ring))
+    return false;
+  if (!serves)
+    return true;
+  return RING_ACQUIRE (&header->post_head) == posts &&
+         RING_ACQUIRE (&header->submit_head) == submits &&
+         RING_ACQUIRE (&header->hint_head) - ring->hint_tail < HINTS_WANTED;
+}
+
+int
+ring_patience (const struct ring *ring)
+{
+  const uint64_t left =
+      ring->beat_ns > ring->now_ns ? ring->beat_ns - ring->now_ns : 0;
+
+  if (ring->stuck.is || ring->draining)
+    return STUCK_MS;
+  return (int) (left / MS_NS) + 1;
+}
