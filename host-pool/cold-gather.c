@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "internal.h"
+#include "sharing.h"
 #include "table.h"
 
 /* In a pool that refuses pages, a fraction of the age is enough. */
@@ -164,8 +165,29 @@ cold_next (struct pool *pool, struct worker *worker)
 struct four {
   unsigned blobs, groups; /* bits: pages with a blob of their own; cold ones */
   bool young;             /* one of the former is not old enough */
+  bool apart;             /* they are not of one scope */
   uint32_t blob_bytes, group_bytes; /* what they take */
 };
+
+/* Pages that may not share are not compressed together either: one guest's
+ * reads would be felt by another.  Entries of the sharing table have scopes. */
+static bool
+is_one_scope_locked (struct volume *volume, uint32_t first, unsigned pages)
+{
+  struct pool *pool = volume->pool;
+  uint32_t scope = UINT32_MAX;
+
+  for (unsigned i = 0; i < VMSWAP_GROUP_PAGES; ++i) {
+    if (volume != &pool->sharing.blobs || !(pages & 1u << i))
+      continue;
+    const uint32_t other = sharing_entry_locked (pool, first + i).scope;
+
+    if (scope != UINT32_MAX && other != scope)
+      return false;
+    scope = other;
+  }
+  return true;
+}
 
 /* Looks the four pages up. */
 static struct four
@@ -197,6 +219,7 @@ look_at_four (struct volume *volume, struct cold_slot *slot)
         four.group_bytes += word_size (word);
     }
   }
+  four.apart = !is_one_scope_locked (volume, first, four.blobs | four.groups);
   return four;
 }
 
@@ -256,7 +279,7 @@ gather (struct volume *volume, enum cold_reason reason, struct cold_slot *slot)
   slot->pages.present = four.groups;
   switch (reason) {
   case COLD_OLD:
-    if (four.blobs == 0 || four.young)
+    if (four.blobs == 0 || four.young || four.apart)
       return false;
     slot->pages.present |= four.blobs;
     bytes += four.blob_bytes;

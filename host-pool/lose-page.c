@@ -25,7 +25,7 @@ lose (struct volume *volume, struct tally *tally, uint32_t page)
   err = table_set_locked (volume, page, VMSWAP_WORD_LOST, &old);
   if (err)
     return err;
-  page_release_locked (volume->pool, tally, old);
+  page_release_locked (volume, page, tally, old);
   tally_word (tally, VMSWAP_WORD_LOST, 1);
   return 0;
 }

@@ -200,8 +200,8 @@ static const struct {
     "priority)" },
   { "cold-off", cold_off,
     "start the server with cold=300 (with state=, a restart loses nothing): "
-    "what was written more than 300 seconds ago and not read since is then "
-    "compressed once more, four pages together, for at most 10 % of a CPU" },
+    "what was written more than 300 seconds ago is then compressed once more, "
+    "four pages together, until it is read, for at most 10 % of a CPU" },
   { "not-locked", not_locked,
     "LimitMEMLOCK=infinity in the service's unit, ulimit -l unlimited, or "
     "CAP_IPC_LOCK" },

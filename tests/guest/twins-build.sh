@@ -115,7 +115,7 @@ measure ()
 {
   run=$1
   rm -f "$dir/s.sock" "$dir/s.pid"
-  server_start s "$plugin" pool=512M "control=$dir/control" "dedup=$5" \
+  server_start s "$plugin" pool=512M cold=off "control=$dir/control" "dedup=$5" \
     "guest=web1,size=1G$3" "guest=web2,size=1G$4"
   boot "${run}1" web1
   boot "${run}2" web2

@@ -38,8 +38,9 @@ serve ()
 serve_it ()
 {
   rm -f "$dir/s.sock" "$dir/s.pid"
+  # Sharing alone, however long it takes: cold pages take less with the time.
   # shellcheck disable=SC2086
-  server_start s "$plugin" pool=256M dedup=auto "control=$dir/control" \
+  server_start s "$plugin" pool=256M dedup=auto cold=off "control=$dir/control" \
     $serve_groups $serve_more
 }
 
