@@ -19,7 +19,8 @@ serve
 start_guest 1 "$dir/web1"
 start_guest 2 "$dir/web2"
 mkfifo "$dir/nbd"
-nbdsh -u "$(export_uri nbd)" -c 'import sys; sys.stdin.read ()' <"$dir/nbd" &
+nbdsh -u "$(export_uri nbd)" -c 'import sys; sys.stdin.read ()' <"$dir/nbd" \
+    3>&- 4>&- &
 client_pids="$client_pids $!"
 exec 7>"$dir/nbd"
 page=1
