@@ -16,7 +16,7 @@ start_guest ()
     rm -f "$dir/to.$1" "$dir/from.$1"
     mkfifo "$dir/to.$1" "$dir/from.$1"
     "$programs/guest" "$2" <"$dir/to.$1" >"$dir/from.$1" \
-        2>"$dir/guest$1.log" &
+        2>"$dir/guest$1.log" 3>&- 4>&- 5<&- 6<&- &
     eval "guest_$1=$!"
     client_pids="$client_pids $!"
     case $1 in
