@@ -11,7 +11,7 @@ fail () { echo "FAIL: $*"; exit 1; }
 
 cd "$srcdir"
 set --
-for script in *.sh guest-init service-init build-initramfs fetch-kernels \
+for script in *.sh guest-init service-init build-initramfs build-module fetch-kernels \
               "$top_srcdir/bootstrap" "$top_srcdir/.ci/run"; do
   # A release has no .ci.
   [ ! -e "$script" ] || set -- "$@" "$script"
