@@ -40,7 +40,7 @@ make_tools ()
   mkdir -p "$tools"
   cat >"$tools/common" <<'END'
 if [ "${1:-}" = --help ]; then
-  echo "usage: -d, -p, -f, --force"
+  echo "usage: -d, -p, -f, -L, --force"
   exit 0
 fi
 echo "${0##*/} $*" >>"$FAKE_LOG"
@@ -60,7 +60,33 @@ END
     mv "$FAKE_ROOT/swaps" "$FAKE_ROOT/proc/swaps"'
   make_tool blkdiscard ''
   make_tool systemctl ''
+  make_tool mkswap '
+    swap=$(command -v mkswap || echo /sbin/mkswap)
+    truncate -s 64K "$FAKE_ROOT$last"
+    $swap -q -L "$2" "$FAKE_ROOT$last"'
+  make_tool insmod '
+    FAKE_LOG=/dev/null "${0%/*}/modprobe" vmswap_ivshmem'
+  make_tool rmmod '
+    rm -r "$FAKE_ROOT/sys/block/vmswap0" "$FAKE_ROOT/sys/module/vmswap_ivshmem"'
+  make_tool make ''
+  make_tool dkms ''
   make_tool modprobe '
+    if [ "$last" = vmswap_ivshmem ]; then
+      ring=$FAKE_ROOT/sys/block/vmswap0
+      mkdir -p "$ring/queue" "$ring/vmswap" "$FAKE_ROOT/sys/module/$last"
+      echo 0 >"$ring/queue/rotational"
+      echo 4096 >"$ring/queue/discard_max_bytes"
+      echo 1 0 8 0 300 0 614400 0 0 0 0 1 0 4096 0 >"$ring/stat"
+      echo live >"$ring/vmswap/state"
+      echo 1 >"$ring/vmswap/reads_staging"
+      echo 2 >"$ring/vmswap/reads_cache"
+      echo 3 >"$ring/vmswap/reads_pool"
+      echo 4 >"$ring/vmswap/frees_posted"
+      echo 0 >"$ring/vmswap/host_away"
+      echo 0 >"$ring/vmswap/host_full"
+      truncate -s 128K "$FAKE_ROOT/dev/vmswap0"
+      exit 0
+    fi
     mkdir -p "$FAKE_ROOT/sys/block/nbd0/queue" "$FAKE_ROOT/sys/block/nbd1/queue"
     for n in nbd0 nbd1; do
       echo 0 >"$FAKE_ROOT/sys/block/$n/queue/rotational"
@@ -346,6 +372,96 @@ vmswap-nbd --disconnect /dev/nbd1"
   told ''
 }
 
+# ring_root: the module is installed, and a device comes with it.
+ring_root ()
+{
+  mkdir -p "$root/lib/modules/$(uname -r)/updates"
+  : >"$root/lib/modules/$(uname -r)/updates/vmswap_ivshmem.ko.xz"
+}
+
+case_ivshmem ()
+{
+  ring_root
+  works ivshmem --priority 7
+  told "modprobe vmswap_ivshmem
+mkswap -L vmswap /dev/vmswap0
+swapon -donce -p 7 /dev/vmswap0
+rotational 0"
+  works ivshmem
+  says 'swaps already'
+  told ''
+  works status
+  says '^/dev/vmswap0: ivshmem,'
+  says 'ring: live, reads from posts 1, cache 2, pool 3; 4 pages freed'
+  ! grep hint "$top/stdout" || fail "a hint about nothing"
+  echo 1 >"$root/sys/block/vmswap0/vmswap/host_away"
+  works status
+  says 'hint: the host does not answer'
+  echo dead >"$root/sys/block/vmswap0/vmswap/state"
+  works status
+  says 'hint: the session with the host has ended'
+  works undo
+  told "swapoff /dev/vmswap0
+blkdiscard -f -o 4096 /dev/vmswap0
+rmmod vmswap_ivshmem"
+  works undo
+  told ''
+}
+
+case_ivshmem_fstab ()
+{
+  ring_root
+  works ivshmem --fstab
+  grep -q 'none swap discard=once,pri=100,nofail 0 0$' "$root/etc/fstab" ||
+    fail "no line in fstab"
+  works undo
+  ! grep -q vmswap "$root/etc/fstab" || fail "undo left the line"
+}
+
+# Without the module, its source is built: by dkms, or for this kernel.
+case_ivshmem_build ()
+{
+  refuses 'nor is its source' ivshmem
+  mkdir -p "$root/usr/src/vmswap-0.1.0"
+  : >"$root/usr/src/vmswap-0.1.0/dkms.conf"
+  works ivshmem
+  told "dkms install vmswap/0.1.0
+modprobe vmswap_ivshmem
+mkswap -L vmswap /dev/vmswap0
+swapon -donce -p 100 /dev/vmswap0
+rotational 0"
+  works undo
+  # The swap area is still there.
+  mv "$tools/dkms" "$tools/away"
+  refuses 'apt-get install linux-headers-' ivshmem
+  mkdir -p "$root/lib/modules/$(uname -r)/build"
+  : >"$log"
+  works ivshmem
+  grep -q 'there is no dkms' "$top/stderr" || fail "no word about dkms"
+  told "make -s -C $root/lib/modules/$(uname -r)/build M=$root/run/vmswap/module modules
+insmod $root/run/vmswap/module/vmswap_ivshmem.ko
+swapon -donce -p 100 /dev/vmswap0
+rotational 0"
+  mv "$tools/away" "$tools/dkms"
+}
+
+# A device that holds something else, or never comes.
+case_ivshmem_refused ()
+{
+  ring_root
+  refuses 'takes --priority and --fstab' ivshmem /dev/vmswap0
+  FAKE_ROOT=$root FAKE_LOG=$log "$tools/modprobe" vmswap_ivshmem
+  echo 'somebody wrote this' >"$root/dev/vmswap0"
+  refuses 'holds something that is not swap' ivshmem
+  echo '/dev/vmswap0 /mnt ext4 rw 0 0' >"$root/proc/mounts"
+  refuses 'is mounted' ivshmem
+  rm -r "$root/sys/block/vmswap0"
+  VMSWAP_SETUP_WAIT=1
+  export VMSWAP_SETUP_WAIT
+  refuses 'no /dev/vmswap0 appears' ivshmem
+  unset VMSWAP_SETUP_WAIT
+}
+
 # The process that reconnects has died: the next run starts another.
 case_nbd_keeper_died ()
 {
@@ -590,7 +706,8 @@ for shell in sh dash bash "busybox sh"; do
     continue
   fi
   for case_name in scsi label_alone virtio_blk rotational_in_use two_disks \
-      named_disk fstab fstab_of_the_user rule_installed nbd nbd_client \
+      named_disk fstab fstab_of_the_user rule_installed \
+      ivshmem ivshmem_fstab ivshmem_build ivshmem_refused nbd nbd_client \
       nbd_keeper_died nbd_addresses nbd_at_boot dry_run status failures wrong_input no_disk help; do
     make_root
     "case_$case_name"

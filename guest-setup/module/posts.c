@@ -639,6 +639,16 @@ void vmswap_tail_look(struct vmswap_device *dev)
 		queue_work(dev->queue, &dev->frees);
 }
 
+/* Checks post_tail, even if nobody needs it. */
+void vmswap_posts_look(struct vmswap_device *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->posts.lock, flags);
+	retire_locked(dev);
+	spin_unlock_irqrestore(&dev->posts.lock, flags);
+}
+
 bool vmswap_posts_idle(struct vmswap_device *dev)
 {
 	struct vmswap_posts *posts = &dev->posts;

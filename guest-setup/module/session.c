@@ -201,14 +201,14 @@ static void session_quiesce(struct vmswap_device *dev)
 {
 	state_set(dev, VMSWAP_QUIESCED, VMSWAP_GUEST_QUIESCED);
 	vmswap_ring_host(dev);
-	dev_info(&dev->pdev->dev, "the host stops for a while\n");
+	dev_notice(&dev->pdev->dev, "the host stops for a while\n");
 }
 
 static void session_resume(struct vmswap_device *dev)
 {
 	state_set(dev, VMSWAP_LIVE, VMSWAP_GUEST_LIVE);
 	wake_all(dev);
-	dev_info(&dev->pdev->dev, "the host is back\n");
+	dev_notice(&dev->pdev->dev, "the host is back\n");
 }
 
 /* Another server has taken over, and has told nobody what the last one did. */
@@ -309,7 +309,7 @@ static void heartbeat_look(struct vmswap_device *dev)
 		dev->heartbeat = heartbeat;
 		dev->heartbeat_at = jiffies;
 		if (dev->away)
-			dev_info(&dev->pdev->dev, "the host answers again\n");
+			dev_notice(&dev->pdev->dev, "the host answers again\n");
 		WRITE_ONCE(dev->away, false);
 	} else if (!dev->away && ms > VMSWAP_RING_AWAY_MS) {
 		WRITE_ONCE(dev->away, true);
@@ -381,6 +381,7 @@ static void live_look(struct vmswap_device *dev)
 		session_resync(dev, generation);
 	size_look(dev);
 	vmswap_results_arm(dev, VMSWAP_ARM_TRIES);
+	vmswap_posts_look(dev);
 	vmswap_tail_look(dev);
 	nudge(dev);
 }

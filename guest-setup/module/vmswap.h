@@ -297,6 +297,7 @@ int vmswap_posts_init(struct vmswap_device *dev);
 void vmswap_posts_exit(struct vmswap_device *dev);
 void vmswap_posts_start(struct vmswap_device *dev, u32 tail);
 void vmswap_tail_look(struct vmswap_device *dev);
+void vmswap_posts_look(struct vmswap_device *dev);
 bool vmswap_posts_idle(struct vmswap_device *dev);
 int vmswap_slot_take(struct vmswap_device *dev);
 void vmswap_slot_return(struct vmswap_device *dev, u32 slot);

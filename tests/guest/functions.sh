@@ -254,6 +254,27 @@ guest_image ()
     "$top_srcdir/guest-setup/vmswap-setup=/usr/sbin/vmswap-setup" "$@"
 }
 
+# module_build KERNEL: the module for guests of this kernel; sets $module_item, for
+# guest_image.
+module_build ()
+{
+  module_headers=$("$srcdir/fetch-kernels" --cached --headers "$1" \
+    2>"$dir/fetch") || skip "$(cat "$dir/fetch")"
+  module_dir=$builddir/module-$1
+  "$srcdir/build-module" "$module_headers" "$module_dir" \
+    >"$dir/module-build.log" 2>&1 || fail "the module was not built"
+  module_item=$module_dir/vmswap_ivshmem.ko
+  module_item=$module_item=/lib/modules/${module_headers##*linux-headers-}
+  module_item=$module_item/updates/vmswap_ivshmem.ko
+}
+
+# ring_arguments SOCKET: what gives a guest a region.
+ring_arguments ()
+{
+  echo "-chardev socket,path=$1,id=ring" \
+    "-device ivshmem-doorbell,chardev=ring,vectors=1"
+}
+
 # guest_boot NAME QEMU_ARGUMENT...: starts a guest; guest_ready waits for it.
 guest_boot ()
 {
