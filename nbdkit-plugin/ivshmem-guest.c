@@ -128,10 +128,11 @@ welcome (struct ivshmem_guest *guest)
     r = ivshmem_greet (guest->qemu, ring);
   }
   if (r < 0) {
-    report (REPORT_REFUSED,
-            "guest=%s: ivshmem=%s: its QEMU gets no region: %s: raise the "
-            "limits of memory or descriptors, or give a smaller region=",
-            name_of (guest), guest->guest->ivshmem, strerror (-r));
+    if (r != -EPIPE) /* it may have gone already */
+      report (REPORT_REFUSED,
+              "guest=%s: ivshmem=%s: its QEMU gets no region: %s: raise the "
+              "limits of memory or descriptors, or give a smaller region=",
+              name_of (guest), guest->guest->ivshmem, strerror (-r));
     turn_away (guest);
     return;
   }

@@ -83,7 +83,8 @@ serve_fail (struct conn *conn, int err, const char *what, uint64_t offset)
     else
       report (REPORT_DAMAGED,
               "export '%s': cannot %s at offset %" PRIu64 ": a page failed its "
-              "check and is lost: host memory or the server is at fault",
+              "check and is lost: host memory or the server is at fault (or "
+              "it was posted by a ring, and found no room)",
               name, what, offset);
     break;
   default:

@@ -35,14 +35,16 @@ ring_answered ()
   [ -n "$answer" ]
 }
 
-# ring_boot GUEST HOST KERNEL
+# ring_boot GUEST HOST KERNEL [INITRAMFS_ITEM...]
 ring_boot ()
 {
+  boot_guest=$1 boot_host=$2
   module_build "$3"
-  guest_image "$3" "$module_item"
+  shift 2
+  guest_image "$@" "$module_item"
   # shellcheck disable=SC2046
-  guest_boot "$1" $(ring_arguments "$dir/$2.sock")
-  guest_ready "$1"
+  guest_boot "$boot_guest" $(ring_arguments "$dir/$boot_host.sock")
+  guest_ready "$boot_guest"
 }
 
 # ring_value GUEST FILE: what the driver says, in $value.
