@@ -348,7 +348,8 @@ attach_test ()
   mode=$1 kernel=$2
   out_pages=0 in_pages=0 discards=0 ring_pages=0
   mode_image
-  mode_server --filter=stats "$plugin" pool=256M \
+  # shellcheck disable=SC2086
+  mode_server --filter=stats "$plugin" pool=256M ${parameters:-} \
     "$(export_settings web1 512M)" statsfile="$dir/stats"
   mode_boot g web1
   say "guest is up: $(guest_accel), $(sed -n 's/^vmswap-ready: //p' "$dir/g.out")"
