@@ -76,9 +76,8 @@ word_makes_sense (const struct adoption *adoption, uint64_t word)
 {
   const struct place at = word_place (word);
 
-  if (word_is_cold (word) &&
-      (adoption->pool->arena.super.version < VMSWAP_IMAGE_GROUPS ||
-       word_size (word) <= VMSWAP_BLOB_HEADER_SIZE))
+  /* Whatever the version says: its group tells whether it is one. */
+  if (word_is_cold (word) && word_size (word) <= VMSWAP_BLOB_HEADER_SIZE)
     return false;
   if (!word_has_place (word))
     return word_is_sound (word) &&
