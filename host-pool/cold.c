@@ -372,11 +372,12 @@ compressor_main (void *arg)
   struct pool *pool = arg;
   struct cold *cold = &pool->cold;
 
+  set_policy (pthread_self (), SCHED_IDLE);
   while (wait_for_batch (cold)) {
     const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
 
-    /* Where that is not allowed, the share of the CPU is bounded all the
-     * same. */
+    /* Again, for somebody may have been in a hurry.  Where that is not allowed,
+     * the share of the CPU is bounded all the same. */
     set_policy (pthread_self (), SCHED_IDLE);
     compress_slots (cold);
     {
