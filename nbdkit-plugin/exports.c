@@ -345,6 +345,12 @@ exports_free (void)
   remember_stop ();
 }
 
+struct pool *
+exports_pool (void)
+{
+  return pool;
+}
+
 const char *
 exports_default (void)
 {

@@ -55,6 +55,7 @@ struct conn {
 /* Makes the listed exports.  pool and settings must outlive the exports. */
 extern int exports_start (struct pool *pool, const struct settings *settings);
 extern void exports_free (void);
+extern struct pool *exports_pool (void);
 
 /* The name that "" stands for; "" when several are listed. */
 extern const char *exports_default (void);

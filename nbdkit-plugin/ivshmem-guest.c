@@ -38,6 +38,7 @@
 
 /* How long a guest may take to hold still. */
 #define QUIESCE_NS (UINT64_C (5000) * MS_NS)
+#define QUIESCE_KEPT_NS (UINT64_C (500) * MS_NS) /* another server is near */
 
 static void
 close_fd (int *fd)
@@ -61,6 +62,9 @@ give_up (struct ivshmem_guest *guest)
   struct ring *ring = &guest->ring;
   struct conn *conn = ring->conn;
 
+  if (guest->kept && !guest->stopping)
+    keep_drop (name_of (guest));
+  guest->kept = false;
   close_fd (&guest->qemu);
   ring_cache_free (ring);
   ring_region_free (&ring->region);
@@ -101,6 +105,26 @@ make_region (struct ivshmem_guest *guest)
   return ring_cache_make (ring);
 }
 
+/* With keeper=, before QEMU has it: what is posted is not lost with us. */
+static int
+keep (struct ivshmem_guest *guest)
+{
+  const struct ring *ring = &guest->ring;
+  const int fd[VMSWAP_KEEPER_FDS] = {
+    [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
+    [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
+    [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
+    [VMSWAP_KEEPER_QEMU] = guest->qemu,
+  };
+  int r;
+
+  if (ring->conn->settings->keeper == NULL)
+    return 0;
+  r = keep_region (name_of (guest), pool_identity (ring->conn->pool), fd);
+  guest->kept = r == 0;
+  return r;
+}
+
 static void
 turn_away (struct ivshmem_guest *guest)
 {
@@ -125,8 +149,10 @@ welcome (struct ivshmem_guest *guest)
   r = make_region (guest);
   if (r == 0) {
     ring_begin (ring);
-    r = ivshmem_greet (guest->qemu, ring);
+    r = keep (guest);
   }
+  if (r == 0)
+    r = ivshmem_greet (guest->qemu, ring);
   if (r < 0) {
     if (r != -EPIPE) /* it may have gone already */
       report (REPORT_REFUSED,
@@ -299,7 +325,8 @@ is_still (struct ring *ring)
 static void
 quiesce (struct ivshmem_guest *guest)
 {
-  const uint64_t until = traffic_clock () + QUIESCE_NS;
+  const uint64_t until =
+      traffic_clock () + (guest->kept ? QUIESCE_KEPT_NS : QUIESCE_NS);
   struct ring *ring = &guest->ring;
 
   if (ring->host_state == VMSWAP_HOST_LIVE)
