@@ -36,6 +36,12 @@
 #define WINDOW_MIN_NS UINT64_C (10000)
 #define WINDOW_MAX_NS UINT64_C (200000)
 
+/* A guest that rings as soon as the thread sleeps, again and again, had no CPU
+ * while that looked for work: there are too few of them to look. */
+#define SHORT_NS UINT64_C (25000)
+#define IN_VAIN_MAX 3u
+#define CALM_NS (50 * MS_NS)
+
 /* How long a guest may take to hold still. */
 #define QUIESCE_NS (UINT64_C (5000) * MS_NS)
 #define QUIESCE_KEPT_NS (UINT64_C (500) * MS_NS) /* another server is near */
@@ -263,10 +269,19 @@ relax (void)
 }
 
 static void
-learn (struct ivshmem_guest *guest, uint64_t slept_ns)
+learn (struct ivshmem_guest *guest, uint64_t slept_ns, uint64_t now)
 {
   uint64_t window = guest->window_ns;
 
+  if (now < guest->calm_ns)
+    return;
+  guest->in_vain = slept_ns < SHORT_NS ? guest->in_vain + 1 : 0;
+  if (guest->in_vain == IN_VAIN_MAX) {
+    guest->in_vain = 0;
+    guest->window_ns = 0;
+    guest->calm_ns = now + CALM_NS;
+    return;
+  }
   if (slept_ns < WINDOW_MAX_NS)
     window *= 2;
   else if (slept_ns > 10 * WINDOW_MAX_NS)
@@ -280,13 +295,15 @@ static void
 sleep_until_rung (struct ivshmem_guest *guest)
 {
   const uint64_t start = traffic_clock ();
+  uint64_t now;
 
   if (!ring_arm (&guest->ring))
     return;
   look (guest, ring_patience (&guest->ring));
-  learn (guest, traffic_clock () - start);
+  now = traffic_clock ();
+  learn (guest, now - start, now);
   guest->idle_ns = 0;
-  guest->sockets_ns = traffic_clock () + SOCKETS_NS;
+  guest->sockets_ns = now + SOCKETS_NS;
 }
 
 static void

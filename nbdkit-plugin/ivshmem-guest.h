@@ -25,6 +25,8 @@ struct ivshmem_guest {
 
   /* How long the thread looks for work before it sleeps. */
   uint64_t window_ns;
+  unsigned in_vain;    /* looks that the guest waited for to end, in a row */
+  uint64_t calm_ns;    /* no looks before */
   uint64_t idle_ns;    /* since when there is nothing to do, 0: there is */
   uint64_t sockets_ns; /* when sockets are looked at next */
   uint64_t deaf_ns;    /* nobody is accepted before */

@@ -58,6 +58,7 @@ ask ()
 }
 
 # end_guest N: as if it was killed.
+# shellcheck disable=SC2154 # set by eval
 end_guest ()
 {
     case $1 in
