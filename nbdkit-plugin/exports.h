@@ -62,9 +62,11 @@ extern const char *exports_default (void);
 
 extern struct conn *exports_open (const char *name);
 
-/* … for a peer that is not at the other end of a connection of nbdkit's. */
-extern struct conn *exports_open_as (const char *name,
-                                     const struct peer *peer);
+/* … for a peer that is not at the other end of a connection of nbdkit's.
+ * as_it_is: it had the export when an earlier server ended, so that a blank one
+ * stays blank. */
+extern struct conn *exports_open_as (const char *name, const struct peer *peer,
+                                     bool as_it_is);
 extern void exports_close (struct conn *conn);
 
 /* Claims the export for the connection's peer, once and for all, and notes in

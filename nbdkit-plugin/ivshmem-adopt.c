@@ -69,7 +69,7 @@ static struct conn *
 claim (struct ivshmem_guest *guest)
 {
   const struct peer peer = peer_of_ivshmem (guest->qemu);
-  struct conn *conn = exports_open_as (guest->guest->name, &peer);
+  struct conn *conn = exports_open_as (guest->guest->name, &peer, true);
 
   if (conn != NULL && exports_claim (conn) < 0) {
     exports_close (conn);

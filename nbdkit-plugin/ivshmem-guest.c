@@ -86,7 +86,7 @@ static int
 claim (struct ivshmem_guest *guest)
 {
   const struct peer peer = peer_of_ivshmem (guest->qemu);
-  struct conn *conn = exports_open_as (name_of (guest), &peer);
+  struct conn *conn = exports_open_as (name_of (guest), &peer, false);
 
   if (conn == NULL)
     return -1;

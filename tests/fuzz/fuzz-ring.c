@@ -68,7 +68,7 @@ make_ring (void)
 {
   memset (&ring, 0, sizeof ring);
   ring.region.fd = ring.doorbell = ring.interrupt = -1;
-  ring.conn = exports_open_as ("guest", &peer);
+  ring.conn = exports_open_as ("guest", &peer, false);
   if (ring.conn == NULL || exports_claim (ring.conn) != 0)
     fuzz_die ("the export");
 }

@@ -117,6 +117,9 @@ main (int argc, char *argv[])
   if (argc < 3 || driver_connect (&driver, argv[1]) != 0 ||
       driver_start (&driver, VMSWAP_RING_FEATURES, 10000) != 0)
     return 3;
+  /* The swap header, too. */
+  if (driver_free (&driver, 0, (uint32_t) driver.device_pages) != 0)
+    return 2;
   min_resyncs = strtoull (argv[2], NULL, 0);
   end_ns = driver_now_ns () + PATIENCE_NS;
   for (unsigned i = 0; i < THREADS; ++i)

@@ -61,6 +61,14 @@ crash_nbdkit
 serve
 ask 1 read 2 42
 
+
+# A guest that holds nothing gets no swap header from the next server.
+ask 1 free 0 16384 ok
+ask 1 drain ok
+crash_nbdkit
+serve
+ask 1 read 0 zeroes
+
 # Another server cannot have the keeper.
 ! timeout 30 "$nbdkit" -U - "$plugin" pool=64M registry=none \
     "state=$dir" "keeper=$dir/keeper" --run true >"$dir/out.log" 2>&1 \
