@@ -230,9 +230,10 @@ extern void volume_delete (struct volume *volume);
 extern void volume_lose (struct volume *volume, uint64_t offset);
 
 /* One whole page becomes lost, whatever it holds: its newest content could not
- * be stored, and the old must not be read for it.  Quotas do not matter.
- * -EINVAL: offset names no page.  -ENOSPC, -ENOMEM: the page held nothing, and
- * there is no room to note that it is lost; nothing has changed. */
+ * be stored, and the old must not be read for it.  Where there is no room to note
+ * that of a page that holds nothing, empty pages between it and others that are
+ * lost in this way, or by volume_lose, are lost with it.  Nobody else may be
+ * changing the volume.  -EINVAL: offset names no page. */
 extern int volume_lose_page (struct volume *volume, uint64_t offset);
 
 /* Is anything of that left? */

@@ -345,6 +345,12 @@ exports_free (void)
   remember_stop ();
 }
 
+struct pool *
+exports_pool (void)
+{
+  return pool;
+}
+
 const char *
 exports_default (void)
 {
@@ -439,7 +445,7 @@ wait_for_gone_locked (const struct export *export, const struct peer *peer)
 }
 
 struct conn *
-exports_open_as (const char *name, const struct peer *peer)
+exports_open_as (const char *name, const struct peer *peer, bool as_it_is)
 {
   struct conn *conn = calloc (1, sizeof *conn);
   struct export *export;
@@ -458,7 +464,7 @@ exports_open_as (const char *name, const struct peer *peer)
     free (conn);
     return NULL;
   }
-  if (export->conns == NULL)
+  if (export->conns == NULL && !as_it_is)
     look_at_header (export);
   conn->export = export;
   conn->volume = export->volume;
@@ -478,7 +484,7 @@ exports_open (const char *name)
 {
   const struct peer peer = peer_here ();
 
-  return exports_open_as (name, &peer);
+  return exports_open_as (name, &peer, false);
 }
 
 /* Ends the claim of a peer that has no connection left. */

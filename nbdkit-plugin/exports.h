@@ -55,15 +55,18 @@ struct conn {
 /* Makes the listed exports.  pool and settings must outlive the exports. */
 extern int exports_start (struct pool *pool, const struct settings *settings);
 extern void exports_free (void);
+extern struct pool *exports_pool (void);
 
 /* The name that "" stands for; "" when several are listed. */
 extern const char *exports_default (void);
 
 extern struct conn *exports_open (const char *name);
 
-/* … for a peer that is not at the other end of a connection of nbdkit's. */
-extern struct conn *exports_open_as (const char *name,
-                                     const struct peer *peer);
+/* … for a peer that is not at the other end of a connection of nbdkit's.
+ * as_it_is: it had the export when an earlier server ended, so that a blank one
+ * stays blank. */
+extern struct conn *exports_open_as (const char *name, const struct peer *peer,
+                                     bool as_it_is);
 extern void exports_close (struct conn *conn);
 
 /* Claims the export for the connection's peer, once and for all, and notes in

@@ -36,8 +36,15 @@
 #define WINDOW_MIN_NS UINT64_C (10000)
 #define WINDOW_MAX_NS UINT64_C (200000)
 
+/* A guest that rings as soon as the thread sleeps, again and again, had no CPU
+ * while that looked for work: there are too few of them to look. */
+#define SHORT_NS UINT64_C (25000)
+#define IN_VAIN_MAX 3u
+#define CALM_NS (50 * MS_NS)
+
 /* How long a guest may take to hold still. */
 #define QUIESCE_NS (UINT64_C (5000) * MS_NS)
+#define QUIESCE_KEPT_NS (UINT64_C (500) * MS_NS) /* another server is near */
 
 static void
 close_fd (int *fd)
@@ -61,6 +68,9 @@ give_up (struct ivshmem_guest *guest)
   struct ring *ring = &guest->ring;
   struct conn *conn = ring->conn;
 
+  if (guest->kept && !guest->stopping)
+    keep_drop (name_of (guest));
+  guest->kept = false;
   close_fd (&guest->qemu);
   ring_cache_free (ring);
   ring_region_free (&ring->region);
@@ -76,7 +86,7 @@ static int
 claim (struct ivshmem_guest *guest)
 {
   const struct peer peer = peer_of_ivshmem (guest->qemu);
-  struct conn *conn = exports_open_as (name_of (guest), &peer);
+  struct conn *conn = exports_open_as (name_of (guest), &peer, false);
 
   if (conn == NULL)
     return -1;
@@ -99,6 +109,26 @@ make_region (struct ivshmem_guest *guest)
   if (ring->doorbell == -1 || ring->interrupt == -1)
     return -errno;
   return ring_cache_make (ring);
+}
+
+/* With keeper=, before QEMU has it: what is posted is not lost with us. */
+static int
+keep (struct ivshmem_guest *guest)
+{
+  const struct ring *ring = &guest->ring;
+  const int fd[VMSWAP_KEEPER_FDS] = {
+    [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
+    [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
+    [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
+    [VMSWAP_KEEPER_QEMU] = guest->qemu,
+  };
+  int r;
+
+  if (ring->conn->settings->keeper == NULL)
+    return 0;
+  r = keep_region (name_of (guest), pool_identity (ring->conn->pool), fd);
+  guest->kept = r == 0;
+  return r;
 }
 
 static void
@@ -125,8 +155,10 @@ welcome (struct ivshmem_guest *guest)
   r = make_region (guest);
   if (r == 0) {
     ring_begin (ring);
-    r = ivshmem_greet (guest->qemu, ring);
+    r = keep (guest);
   }
+  if (r == 0)
+    r = ivshmem_greet (guest->qemu, ring);
   if (r < 0) {
     if (r != -EPIPE) /* it may have gone already */
       report (REPORT_REFUSED,
@@ -237,10 +269,19 @@ relax (void)
 }
 
 static void
-learn (struct ivshmem_guest *guest, uint64_t slept_ns)
+learn (struct ivshmem_guest *guest, uint64_t slept_ns, uint64_t now)
 {
   uint64_t window = guest->window_ns;
 
+  if (now < guest->calm_ns)
+    return;
+  guest->in_vain = slept_ns < SHORT_NS ? guest->in_vain + 1 : 0;
+  if (guest->in_vain == IN_VAIN_MAX) {
+    guest->in_vain = 0;
+    guest->window_ns = 0;
+    guest->calm_ns = now + CALM_NS;
+    return;
+  }
   if (slept_ns < WINDOW_MAX_NS)
     window *= 2;
   else if (slept_ns > 10 * WINDOW_MAX_NS)
@@ -254,13 +295,15 @@ static void
 sleep_until_rung (struct ivshmem_guest *guest)
 {
   const uint64_t start = traffic_clock ();
+  uint64_t now;
 
   if (!ring_arm (&guest->ring))
     return;
   look (guest, ring_patience (&guest->ring));
-  learn (guest, traffic_clock () - start);
+  now = traffic_clock ();
+  learn (guest, now - start, now);
   guest->idle_ns = 0;
-  guest->sockets_ns = traffic_clock () + SOCKETS_NS;
+  guest->sockets_ns = now + SOCKETS_NS;
 }
 
 static void
@@ -299,7 +342,8 @@ is_still (struct ring *ring)
 static void
 quiesce (struct ivshmem_guest *guest)
 {
-  const uint64_t until = traffic_clock () + QUIESCE_NS;
+  const uint64_t until =
+      traffic_clock () + (guest->kept ? QUIESCE_KEPT_NS : QUIESCE_NS);
   struct ring *ring = &guest->ring;
 
   if (ring->host_state == VMSWAP_HOST_LIVE)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "door.h"
+#include "keep.h"
 #include "ring.h"
 #include "settings.h"
 
@@ -19,10 +20,13 @@ struct ivshmem_guest {
   int qemu;         /* the connection, -1: none */
 
   struct ring ring; /* conn is NULL: there is no region */
+  bool kept;        /* it outlives this server */
   bool stopping;
 
   /* How long the thread looks for work before it sleeps. */
   uint64_t window_ns;
+  unsigned in_vain;    /* looks that the guest waited for to end, in a row */
+  uint64_t calm_ns;    /* no looks before */
   uint64_t idle_ns;    /* since when there is nothing to do, 0: there is */
   uint64_t sockets_ns; /* when sockets are looked at next */
   uint64_t deaf_ns;    /* nobody is accepted before */
@@ -33,6 +37,12 @@ struct ivshmem_guest {
 
 /* The thread: until ending is readable, and its region is in order. */
 extern void ivshmem_guest_run (struct ivshmem_guest *guest);
+
+/* Before the thread: what an earlier server left of the guest, if anything. */
+extern void ivshmem_guest_adopt (struct ivshmem_guest *guest);
+
+/* What an earlier server left of a guest that is no more: it is told so. */
+extern void ivshmem_remove (struct kept *kept);
 
 /* What QEMU is told (proto/vmswap-ivshmem.h).  0 or -errno. */
 extern int ivshmem_greet (int qemu, const struct ring *ring);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -30,6 +31,39 @@ static int ending = -1;
 static atomic_uint running;
 static atomic_bool end_process;
 
+/* A socket that an earlier server listened on, and nobody has replaced. */
+static bool
+adopt_door (struct kept *kept, const char *path, struct door *door)
+{
+  struct stat st;
+  int *fd;
+
+  if (kept == NULL || strcmp (kept->path, path) != 0 ||
+      lstat (path, &st) == -1 || !S_ISSOCK (st.st_mode))
+    return false;
+  fd = &kept->fd[VMSWAP_KEEPER_LISTENER];
+  if (*fd == -1)
+    return false;
+  *door = (struct door){ .path = path, .fd = *fd };
+  *fd = -1;
+  return true;
+}
+
+/* One that is to outlive this server stays where it is. */
+static int
+make_door (const struct guest *guest, struct door *door)
+{
+  if (door_open ("guest ivshmem", guest->ivshmem, door) == -1)
+    return -1;
+  if (!keep_is_on () ||
+      keep_listener (guest->name, guest->ivshmem, door->fd) == 0)
+    return 0;
+  nbdkit_error ("guest=%s: the keeper cannot take its socket: raise the limit "
+                "of descriptors of vmswap-keep",
+                guest->name);
+  return -1;
+}
+
 static int
 open_door (const struct guest *guest)
 {
@@ -41,10 +75,11 @@ open_door (const struct guest *guest)
     .qemu = -1,
     .ring = { .region = { .fd = -1 }, .doorbell = -1, .interrupt = -1 },
   };
-  if (door_open ("guest ivshmem", guest->ivshmem, &new->door) == -1)
-    return -1;
   nr_guests++;
-  return 0;
+  if (adopt_door (keep_find (guest->name), guest->ivshmem, &new->door))
+    return 0;
+  /* The old one is dead as soon as nobody keeps it. */
+  return make_door (guest, &new->door);
 }
 
 int
@@ -52,6 +87,10 @@ ivshmem_prepare (const struct settings *settings)
 {
   size_t n = 0;
 
+  if (keep_start (settings) == -1) {
+    keep_stop ();
+    return -1;
+  }
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
     n += g->ivshmem != NULL;
   if (n == 0)
@@ -108,6 +147,9 @@ ivshmem_start (void)
 {
   int r = 0;
 
+  for (size_t i = 0; i < nr_guests; ++i)
+    ivshmem_guest_adopt (&guests[i]);
+  keep_each (ivshmem_remove);
   if (nr_guests == 0)
     return 0;
   ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -152,7 +194,8 @@ void
 ivshmem_free (void)
 {
   for (size_t i = 0; i < nr_guests; ++i) {
-    door_remove (&guests[i].door);
+    if (!keep_is_on ())
+      door_remove (&guests[i].door);
     door_close (&guests[i].door);
   }
   free (guests);
@@ -161,4 +204,5 @@ ivshmem_free (void)
   if (ending != -1)
     close (ending);
   ending = -1;
+  keep_stop ();
 }

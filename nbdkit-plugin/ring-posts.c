@@ -102,8 +102,7 @@ copy_content (struct ring *ring, const struct vmswap_ring_post *post)
 static enum done
 lose (struct ring *ring, const struct vmswap_ring_post *post, int err)
 {
-  if (volume_lose_page (ring->conn->volume, post->page * POOL_PAGE_SIZE) != 0)
-    return REFUSED;
+  volume_lose_page (ring->conn->volume, post->page * POOL_PAGE_SIZE);
   serve_fail (ring->conn, err, "store a page that was posted",
               post->page * POOL_PAGE_SIZE);
   ring_cache_drop (ring, post->page, 1);

@@ -57,6 +57,9 @@ const char settings_help[] =
     "                         the loopback (default: no).\n"
     "full=error|stall         What a write meets when the pool is full\n"
     "                         (default: error).\n"
+    "keeper=PATH              The socket of vmswap-keep(8), which holds the\n"
+    "                         regions of ivshmem= while the server is\n"
+    "                         restarted (default: no).\n"
     "parallel=BOOL            Serve the requests of one connection in\n"
     "                         parallel (default: no).\n"
     "registry=DIR|none        Where it is noted which exports hold pages, so "
@@ -407,6 +410,22 @@ set_control (struct settings *settings, const char *key, const char *value)
 }
 
 static int
+set_keeper (struct settings *settings, const char *key, const char *value)
+{
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: name the socket that vmswap-keep listens on",
+                  key);
+    return -1;
+  }
+  settings->keeper = nbdkit_absolute_path (value);
+  if (settings->keeper == NULL) {
+    nbdkit_error ("%s=: no memory: %m", key);
+    return -1;
+  }
+  return 0;
+}
+
+static int
 set_control_port (struct settings *settings, const char *key, const char *value)
 {
   struct shown shown;
@@ -638,6 +657,7 @@ static const struct parameter {
   { "dedup", false, set_dedup },
   { "full", false, set_full },
   { "group", false, set_group },
+  { "keeper", false, set_keeper },
   { "parallel", false, set_parallel },
   { "quota", false, set_quota },
   { "registry", false, set_registry },
@@ -747,6 +767,11 @@ settings_complete (struct settings *settings)
                   "may use, such as pool=4G");
     return -1;
   }
+  if (settings->keeper != NULL && settings->state == NULL) {
+    nbdkit_error ("keeper= goes with state=DIR: what guests share with the "
+                  "server is of no use without their pages");
+    return -1;
+  }
   if (settings->size == 0)
     settings->size = 2 * settings->pool;
   if (complete_limits (settings, NULL) == -1)
@@ -778,4 +803,6 @@ settings_free (struct settings *settings)
   settings->registry = NULL;
   free (settings->control);
   settings->control = NULL;
+  free (settings->keeper);
+  settings->keeper = NULL;
 }

@@ -65,6 +65,7 @@ struct settings {
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the
                    * default, if that can be had */
   char *control;  /* a socket of the control server, absolute, or NULL */
+  char *keeper;   /* the socket of vmswap-keep, absolute, or NULL */
   uint16_t control_port; /* and its TCP port on the loopback; 0: none */
   bool stall;            /* full=stall */
   bool parallel;         /* requests of one connection run in parallel */

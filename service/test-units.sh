@@ -22,21 +22,26 @@ fail () { echo "FAIL: $*"; exit 1; }
 . "$srcdir/../tests/tools.sh"
 
 unit=$builddir/vmswap.service
-! grep -E '@[a-z_]+@' "$unit" || fail "the unit holds a name that was not replaced"
+! grep -E '@[a-z_]+@' "$unit" "$builddir/vmswap-keep.service" || fail "the unit holds a name that was not replaced"
 
 if have systemd-analyze "the units"; then
   # What it starts is not installed yet; nor are the settings.
   sed -e 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' "$unit" \
     >"$dir/vmswap.service"
+  sed -e 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' \
+    "$builddir/vmswap-keep.service" >"$dir/vmswap-keep.service"
   cp "$srcdir/vmswap.socket" "$srcdir/run-vmswap.pool.mount" "$dir"
-  for name in vmswap.service vmswap.socket run-vmswap.pool.mount; do
+  for name in vmswap.service vmswap.socket vmswap-keep.service \
+    run-vmswap.pool.mount; do
     SYSTEMD_UNIT_PATH="$dir:" systemd-analyze --man=no verify "$dir/$name" \
       >"$dir/verify" 2>&1 || fail "systemd-analyze: $(cat "$dir/verify")"
     ! grep 'vmswap' "$dir/verify" || fail "systemd-analyze warns of $name"
   done
-  systemd-analyze security --offline=true --threshold=$exposure \
-    "$dir/vmswap.service" >"$dir/security" 2>&1 ||
-    fail "the sandbox has become weaker: $(cat "$dir/security")"
+  for name in vmswap-keep.service vmswap.service; do
+    systemd-analyze security --offline=true --threshold=$exposure \
+      "$dir/$name" >"$dir/security" 2>&1 ||
+      fail "the sandbox has become weaker: $(cat "$dir/security")"
+  done
   tail -n 1 "$dir/security"
 fi
 

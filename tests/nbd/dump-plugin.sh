@@ -14,7 +14,7 @@ for line in name=vmswap api_version=2 max_thread_model=parallel thread_model=ser
             vmswap_min_size=40960 vmswap_max_size=$((16 << 40)) \
             vmswap_max_exports=1024 vmswap_mlock=yes \
             vmswap_cold=yes vmswap_max_cold_level=19 \
-            vmswap_min_quota=65536 vmswap_reserve=yes; do
+            vmswap_min_quota=65536 vmswap_reserve=yes vmswap_ivshmem=yes; do
     grep -q -x -F "$line" "$dir/dump.log" || fail "no line $line"
 done
 if grep -v -E '^[a-z0-9_]+=' "$dir/dump.log"; then

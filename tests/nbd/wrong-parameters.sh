@@ -147,6 +147,25 @@ accepted pool=64M quota=100% reserve=25% guest=a guest=b
 accepted pool=64M quota=0 reserve=0
 accepted pool=64M guest=a,reserve=1M,quota=1M,size=1M
 
+# Shared memory.
+refused 'guest ivshmem= is empty' pool=64M guest=a,ivshmem=
+refused 'guest ivshmem= was given twice' pool=64M "guest=a,ivshmem=$dir/a,ivshmem=$dir/a"
+refused 'region= goes with ivshmem=' pool=64M guest=a,region=1M
+refused 'is not a size' pool=64M "guest=a,ivshmem=$dir/a,region=big"
+refused 'is no power of two' pool=64M "guest=a,ivshmem=$dir/a,region=3M"
+refused 'give at least 1M' pool=64M "guest=a,ivshmem=$dir/a,region=512K"
+refused 'give at most 1G' pool=64M "guest=a,ivshmem=$dir/a,region=2G"
+refused 'guest region= was given twice' pool=64M "guest=a,ivshmem=$dir/a,region=1M,region=1M"
+refused "is another guest's, too" pool=64M "guest=a,ivshmem=$dir/a" "guest=b,ivshmem=$dir/a"
+refused 'does not go with share=yes' pool=64M "guest=a,ivshmem=$dir/a" share=yes
+refused 'the path is longer' pool=64M "guest=a,ivshmem=$dir/$(repeat 100 x)"
+refused 'in a directory that the server may write to' pool=64M \
+    "guest=a,ivshmem=$dir/none/a" registry=none
+refused 'keeper= is empty' pool=64M keeper=
+refused 'keeper= goes with state=' pool=64M "keeper=$dir/keeper"
+refused 'start vmswap-keep there first' pool=64M "state=/dev/shm" "keeper=$dir/keeper" registry=none
+accepted pool=64M "guest=a,ivshmem=$dir/a" "guest=b,ivshmem=$dir/b,region=1M,size=1G"
+
 # One guest more than a pool has volumes.
 set -- pool=64M size=40K
 n=0

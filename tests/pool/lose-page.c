@@ -86,6 +86,33 @@ lose_and_mend (uint64_t n)
   POOL_CHECK (pool, true);
 }
 
+/* In a volume at its quota, and in a full pool, pages that are far from each
+ * other take no tables beyond what is allowed. */
+static void
+lose_far_pages (const char *name, uint64_t quota)
+{
+  const uint64_t step = 8192;
+  struct volume_stats stats;
+  struct volume *far;
+  uint8_t buf[PAGE];
+
+  CHECK_RC (volume_open (pool, name, 4000 * step * PAGE, &far, NULL), 0);
+  if (quota)
+    CHECK_RC (volume_set_limits (far, quota, 0), 0);
+  for (uint64_t n = 0; n < 4000; ++n)
+    CHECK_RC (volume_lose_page (far, n * step * PAGE), 0);
+  for (uint64_t n = 0; n < 4000; ++n)
+    CHECK_RC (volume_read (far, buf, PAGE, n * step * PAGE), -EIO);
+  volume_get_stats (far, &stats);
+  CHECK_LE (stats.charged, (quota ? quota : 16 * MIB) + 12 * 1024);
+  POOL_CHECK (pool, true);
+  memset (buf, 1, PAGE);
+  CHECK_RC (volume_trim (far, 4000 * step * PAGE, 0), 0);
+  CHECK (!volume_is_lost (far));
+  CHECK_RC (volume_write (far, buf, PAGE, 7 * step * PAGE), 0);
+  volume_delete (far);
+}
+
 int
 main (void)
 {
@@ -97,6 +124,8 @@ main (void)
   CHECK_RC (volume_lose_page (volume, PAGES * PAGE), -EINVAL);
   CHECK_RC (volume_lose_page (volume, 1), -EINVAL);
   lose_and_mend (fill ());
+  lose_far_pages ("bounded", MIB);
+  lose_far_pages ("free", 0);
   CHECK_RC (volume_set_limits (volume, MIB, 0), 0);
   lose_and_mend (fill ());
   pool_destroy (pool);

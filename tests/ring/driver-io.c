@@ -365,3 +365,32 @@ driver_read (struct driver *d, uint64_t page, void *data,
     *source = from;
   return r;
 }
+
+/* Posts and the cache are looked at first, as for one. */
+int
+driver_read_many (struct driver *d, const uint64_t *pages, unsigned n,
+                  uint8_t *data)
+{
+  uint32_t tag[VMSWAP_RING_TAGS_MAX / 4];
+  int r = 0;
+
+  pthread_mutex_lock (&d->lock);
+  for (unsigned i = 0; i < n; ++i) {
+    tag[i] = NO_SLOT;
+    if (read_post (d, pages[i], data + (size_t) i * PAGE) ||
+        read_cache (d, pages[i], data + (size_t) i * PAGE))
+      continue;
+    tag[i] = take_tag_locked (d);
+    submit_locked (d, tag[i], VMSWAP_REQUEST_READ, pages[i], 1);
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    if (tag[i] == NO_SLOT)
+      continue;
+    r = r ? r : wait_for_result_locked (d, tag[i]);
+    memcpy (data + (size_t) i * PAGE,
+            driver_page (d, VMSWAP_RING_TAG_PAGES, tag[i]), PAGE);
+    give_tag_locked (d, tag[i]);
+  }
+  pthread_mutex_unlock (&d->lock);
+  return r;
+}

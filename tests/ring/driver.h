@@ -19,7 +19,9 @@
 
 #include "vmswap-ring.h"
 
+#ifndef PAGE /* bench/sample.h has it, too */
 #define PAGE VMSWAP_RING_PAGE_SIZE
+#endif
 
 enum driver_source { FROM_POST, FROM_CACHE, FROM_POOL, SOURCES };
 
@@ -85,6 +87,10 @@ extern void driver_close (struct driver *d);
 extern int driver_write (struct driver *d, uint64_t page, const void *data);
 extern int driver_read (struct driver *d, uint64_t page, void *data,
                         enum driver_source *source);
+
+/* Several pages, all asked of the pool at once: up to a quarter of the tags. */
+extern int driver_read_many (struct driver *d, const uint64_t *pages,
+                             unsigned n, uint8_t *data);
 extern int driver_free (struct driver *d, uint64_t page, uint32_t count);
 extern int driver_discard (struct driver *d, uint64_t page, uint32_t count);
 /* A WRITE request, whatever else would do. */

@@ -9,6 +9,12 @@
 # shellcheck disable=SC2034 # for the tests
 programs=$RING_PROGRAMS
 
+# Servers do not hold the fifos of guests open.
+printf '#!/bin/sh\nexec "$@" 3>&- 4>&- 5<&- 6<&- 7>&-\n' >"$dir/bare"
+chmod +x "$dir/bare"
+# shellcheck disable=SC2034 # for start_nbdkit
+wrapper=$dir/bare
+
 # start_guest N SOCKET: a guest program (see guest.c), asked through
 # descriptors; N is 1 or 2.  Returns once it has a region and a session.
 start_guest ()
@@ -52,6 +58,7 @@ ask ()
 }
 
 # end_guest N: as if it was killed.
+# shellcheck disable=SC2154 # set by eval
 end_guest ()
 {
     case $1 in

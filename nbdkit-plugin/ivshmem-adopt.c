@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What an earlier server left of guests, and vmswap-keep has kept: each is
+ * served on, or told why not.
+ *
+ * Owns nothing: it runs in the main thread, before there are others. */
+
+#include <config.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "../service/keep-wire.h"
+#include "ivshmem-guest.h"
+
+static int
+take (struct kept *kept, enum vmswap_keeper_fd which)
+{
+  const int fd = kept->fd[which];
+
+  kept->fd[which] = -1;
+  return fd;
+}
+
+/* The guest's driver sees it, and gives up. */
+static void
+say_dead (struct ring_region *region, int interrupt,
+          enum vmswap_ring_reason reason)
+{
+  const uint64_t one = 1;
+
+  if (region->base == NULL)
+    return;
+  RING_SET (&region->header->host_reason, reason);
+  RING_RELEASE (&region->header->host_state, VMSWAP_HOST_DEAD);
+  if (write (interrupt, &one, sizeof one) != sizeof one)
+    nbdkit_debug ("an eventfd that is full: %m");
+}
+
+static void
+refuse (struct kept *kept, struct ring_region *region,
+        enum vmswap_ring_reason reason)
+{
+  say_dead (region, kept->fd[VMSWAP_KEEPER_INTERRUPT], reason);
+  ring_region_free (region);
+  keep_close (kept->fd, VMSWAP_KEEPER_REGION);
+  keep_drop (kept->name);
+}
+
+void
+ivshmem_remove (struct kept *kept)
+{
+  struct ring_region region;
+  const char *why;
+
+  if (kept->fd[VMSWAP_KEEPER_MEMORY] == -1)
+    return;
+  nbdkit_error ("warning: a guest shares memory with '%s', which no guest= "
+                "with ivshmem= lists any more: it is told that this is gone",
+                kept->name);
+  ring_region_map (&region, take (kept, VMSWAP_KEEPER_MEMORY), &why);
+  refuse (kept, &region, VMSWAP_REASON_REMOVED);
+}
+
+/* The export, as the QEMU had it. */
+static struct conn *
+claim (struct ivshmem_guest *guest)
+{
+  const struct peer peer = peer_of_ivshmem (guest->qemu);
+  struct conn *conn = exports_open_as (guest->guest->name, &peer, true);
+
+  if (conn != NULL && exports_claim (conn) < 0) {
+    exports_close (conn);
+    conn = NULL;
+  }
+  return conn;
+}
+
+/* The region is ours: the ring goes on. */
+static bool
+resume (struct ivshmem_guest *guest, struct kept *kept,
+        const struct ring_region *region)
+{
+  struct ring *ring = &guest->ring;
+
+  guest->qemu = take (kept, VMSWAP_KEEPER_QEMU);
+  ring->conn = claim (guest);
+  if (ring->conn == NULL)
+    return false;
+  ring->region = *region;
+  ring->doorbell = take (kept, VMSWAP_KEEPER_DOORBELL);
+  ring->interrupt = take (kept, VMSWAP_KEEPER_INTERRUPT);
+  if (ring_cache_make (ring) < 0)
+    ring->cache = (struct ring_cache){ 0 }; /* it can do without */
+  guest->kept = true;
+  ring_take_over (ring);
+  return true;
+}
+
+void
+ivshmem_guest_adopt (struct ivshmem_guest *guest)
+{
+  struct kept *kept = keep_find (guest->guest->name);
+  struct ring_region region;
+  const char *why;
+  uint64_t pool;
+  int r;
+
+  if (kept == NULL || kept->fd[VMSWAP_KEEPER_MEMORY] == -1)
+    return;
+  pool = pool_identity (exports_pool ());
+  r = ring_region_map (&region, take (kept, VMSWAP_KEEPER_MEMORY), &why);
+  if (r < 0) {
+    nbdkit_error ("warning: guest=%s: its region cannot be served on: %s: "
+                  "restart that guest",
+                  kept->name, why ? why : strerror (-r));
+    refuse (kept, &region, VMSWAP_REASON_VERSION);
+  }
+  else if (kept->pool != pool) {
+    nbdkit_error ("warning: guest=%s: the pages that it had were in another "
+                  "pool: restart that guest",
+                  kept->name);
+    refuse (kept, &region, VMSWAP_REASON_LOST);
+  }
+  else if (!resume (guest, kept, &region)) {
+    close (guest->qemu);
+    guest->qemu = -1;
+    refuse (kept, &region, VMSWAP_REASON_REMOVED);
+  }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What outlives this server: the plugin's use of vmswap-keep
+ * (proto/vmswap-keeper.h).
+ *
+ * Functions that fail have said why (nbdkit_error), unless they return -errno.
+ * Without keeper= they do nothing, successfully. */
+
+#ifndef VMSWAP_KEEP_H
+#define VMSWAP_KEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "settings.h"
+#include "vmswap-keeper.h"
+
+/* What an earlier server left of a guest. */
+struct kept {
+  char name[VOLUME_NAME_MAX + 1];
+  char path[108];            /* of the listener */
+  uint64_t pool;             /* identity of the pool that served the region */
+  int fd[VMSWAP_KEEPER_FDS]; /* -1: none, or taken */
+};
+
+/* Connects, and takes all that is there.  0 or -1. */
+extern int keep_start (const struct settings *settings);
+extern void keep_stop (void);
+
+/* Is there a keeper that answers? */
+extern bool keep_is_on (void);
+
+/* NULL: nothing was left.  Who uses a descriptor takes it: sets it to -1. */
+extern struct kept *keep_find (const char *name);
+
+/* Calls fn for all. */
+extern void keep_each (void (*fn) (struct kept *kept));
+
+/* From now on the region, or the listener, outlives this server.  0 or -errno.
+ */
+extern int keep_region (const char *name, uint64_t pool,
+                        const int fd[VMSWAP_KEEPER_FDS]);
+extern int keep_listener (const char *name, const char *path, int listener);
+
+/* … and the region no longer. */
+extern void keep_drop (const char *name);
+
+#endif /* VMSWAP_KEEP_H */
