@@ -258,11 +258,13 @@ quota_tally (struct volume *volume, const struct tally *tally, unsigned shard)
 }
 
 /* What all volumes may hold together: segments are taken whole, so one of them
- * may be cut by the page tables. */
+ * may be cut by the page tables; and where pages become cold, two lanes have one
+ * each that writers cannot use. */
 static uint64_t
 room (const struct pool *pool, uint64_t tables)
 {
-  const uint64_t kept = (SEGMENT_RESERVE + 1) * POOL_SEGMENT_SIZE +
+  const uint64_t unusable = pool->cold.config.on ? 3 : 1;
+  const uint64_t kept = (SEGMENT_RESERVE + unusable) * POOL_SEGMENT_SIZE +
                         pool_slack (pool) + pool_fixed_bytes (pool) + tables;
 
   return pool->arena.limit > kept ? pool->arena.limit - kept : 0;
