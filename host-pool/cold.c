@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Owns the batch of slots, the compressor thread, and the notes.
  *
- * Invariant: while the batch is FILLED, slots belong to the compressor; else to
- * whoever holds the lock.
+ * Invariant: while the batch is FILLED, slots belong to the compressor, from
+ * sem_post of cold->filled to sem_post of cold->done; else to whoever holds the
+ * lock.  The compressor takes no lock: at idle priority it may lose its CPU for
+ * a second wherever it is.
  *
  * Lock: cold->lock, by the steward (or pool_compact) for a step.  It ranks
  * before the cleaner's, because storing may look for segments. */
@@ -75,14 +77,16 @@ cold_create (struct pool *pool, const struct pool_cold *config)
   cold->walk.segment = SEGMENT_NONE;
   cold->walk.newest = UINT32_MAX;
   lock_init (&cold->lock, LOCK_COLD);
-  lock_cond_init (&cold->cond);
+  sem_init (&cold->filled, 0, 0);
+  sem_init (&cold->done, 0, 0);
   return cold->config.on ? make_memory (pool, cold) : 0;
 }
 
 void
 cold_destroy (struct pool *pool)
 {
-  pthread_cond_destroy (&pool->cold.cond);
+  sem_destroy (&pool->cold.filled);
+  sem_destroy (&pool->cold.done);
   lock_destroy (&pool->cold.lock);
 }
 
@@ -204,12 +208,21 @@ compress_slots (struct cold *cold)
   for (unsigned i = 0; i < cold->nr; ++i) {
     struct cold_slot *slot = &cold->slot[i];
 
-    slot->size = 0;
     if (atomic_load (&cold->stop) && cold->state == COLD_FILLED)
       continue; /* nobody will want it */
     slot->size =
         group_encode (cold->compressor, &slot->pages, slot->group, slot->limit);
   }
+}
+
+/* The compressor's turn. */
+static void
+hand_over_locked (struct cold *cold)
+{
+  for (unsigned i = 0; i < cold->nr; ++i)
+    cold->slot[i].size = 0;
+  cold->state = COLD_FILLED;
+  sem_post (&cold->filled);
 }
 
 /* False: there was no room for all. */
@@ -260,6 +273,11 @@ step_locked (struct pool *pool, struct worker *worker, uint64_t now)
   struct cold *cold = &pool->cold;
   bool more;
 
+  if (cold->state == COLD_FILLED) {
+    if (sem_trywait (&cold->done) != 0)
+      return COLD_WAITS;
+    cold->state = COLD_DONE;
+  }
   if (cold->state == COLD_DONE) {
     const uint64_t before = nanoseconds (CLOCK_THREAD_CPUTIME_ID);
 
@@ -279,8 +297,7 @@ step_locked (struct pool *pool, struct worker *worker, uint64_t now)
   more = fill_locked (pool, worker);
   cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
   if (cold->nr) {
-    cold->state = COLD_FILLED;
-    pthread_cond_broadcast (&cold->cond);
+    hand_over_locked (cold);
     return COLD_WAITS;
   }
   account_locked (cold, now);
@@ -292,17 +309,17 @@ cold_step (struct pool *pool)
 {
   struct cold *cold = &pool->cold;
   struct worker *worker;
-  uint32_t pause = COLD_WAITS;
+  uint32_t pause;
 
   if (!cold->config.on)
-    return pause;
+    return COLD_WAITS;
+  /* Not while pool_compact does all of it, for that takes long. */
+  if (!lock_try (&cold->lock))
+    return IDLE_PAUSE;
   worker = worker_get (&pool->workers);
-  {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-    if (cold->state != COLD_FILLED)
-      pause = step_locked (pool, worker, nanoseconds (CLOCK_MONOTONIC));
-  }
+  pause = step_locked (pool, worker, nanoseconds (CLOCK_MONOTONIC));
   worker_put (&pool->workers, worker);
+  lock_release (&cold->lock);
   return pause;
 }
 
@@ -323,6 +340,17 @@ hurry (struct cold *cold)
     set_policy (cold->thread, SCHED_OTHER);
 }
 
+static void
+wait_for_compressor_locked (struct cold *cold)
+{
+  if (cold->state != COLD_FILLED)
+    return;
+  hurry (cold);
+  while (sem_wait (&cold->done) != 0)
+    ; /* a signal */
+  cold->state = COLD_DONE;
+}
+
 bool
 cold_finish (struct pool *pool)
 {
@@ -335,10 +363,7 @@ cold_finish (struct pool *pool)
   worker = worker_get (&pool->workers);
   {
     ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-    while (cold->state == COLD_FILLED) {
-      hurry (cold);
-      lock_wait (&cold->lock, &cold->cond, -1);
-    }
+    wait_for_compressor_locked (cold);
     store_locked (pool, worker);
     /* Not what others write meanwhile: that may never end. */
     cold->walk.newest = atomic_load (&pool->segments.next_birth);
@@ -360,9 +385,8 @@ cold_finish (struct pool *pool)
 static bool
 wait_for_batch (struct cold *cold)
 {
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-  while (cold->state != COLD_FILLED && !atomic_load (&cold->stop))
-    lock_wait (&cold->lock, &cold->cond, -1);
+  while (sem_wait (&cold->filled) != 0)
+    ; /* a signal */
   return !atomic_load (&cold->stop);
 }
 
@@ -380,14 +404,12 @@ compressor_main (void *arg)
      * the share of the CPU is bounded all the same. */
     set_policy (pthread_self (), SCHED_IDLE);
     compress_slots (cold);
-    {
-      ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-      cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
-      cold->state = COLD_DONE;
-      pthread_cond_broadcast (&cold->cond);
-    }
+    cold->spent += nanoseconds (CLOCK_THREAD_CPUTIME_ID) - before;
+    sem_post (&cold->done);
     steward_nudge (pool);
   }
+  /* Who waits for a batch that came too late gets it as it was. */
+  sem_post (&cold->done);
   return NULL;
 }
 
@@ -414,19 +436,15 @@ cold_stop (struct pool *pool)
 
   if (!cold->running)
     return;
-  {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
-    atomic_store (&cold->stop, true);
-    pthread_cond_broadcast (&cold->cond);
-  }
+  atomic_store (&cold->stop, true);
+  sem_post (&cold->filled);
   hurry (cold);
   pthread_join (cold->thread, NULL);
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&cold->lock);
   cold->running = false;
   /* What nobody will compress: the pages are where they were. */
-  if (cold->state != COLD_EMPTY) {
-    cold->state = COLD_EMPTY;
-    cold->nr = 0;
-  }
-  pthread_cond_broadcast (&cold->cond);
+  cold->state = COLD_EMPTY;
+  cold->nr = 0;
+  while (sem_trywait (&cold->filled) == 0 || sem_trywait (&cold->done) == 0)
+    ;
 }

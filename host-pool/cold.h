@@ -6,7 +6,7 @@
  *   steward      finds pages that are old enough and decodes them into slots
  *                (cold-gather.c); stores what came of it (cold-store.c)
  *   compressor   a thread at idle priority that turns slots into groups, and
- *                holds no lock meanwhile: so that it can be starved without
+ *                never takes a lock: so that it can be starved without
  *                anybody waiting for it
  *   readers      leave a note of what they read (cold_touch); the steward makes
  *                such groups single, fast pages again
@@ -26,6 +26,7 @@
 #define VMSWAP_COLD_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,8 +83,8 @@ struct cold_notes {
 
 struct cold {
   struct pool_cold config; /* with defaults filled in; !on: nothing below is */
-  struct lock lock;    /* the state, and all of a batch that is not FILLED */
-  pthread_cond_t cond; /* the state has changed, or stop */
+  struct lock lock;   /* the state, and all of a batch that is not FILLED */
+  sem_t filled, done; /* what the compressor waits for; what it has done */
   enum cold_state state;
   bool running;
   atomic_bool stop;
@@ -110,8 +111,8 @@ extern void cold_destroy (struct pool *pool);
 extern int cold_start (struct pool *pool);
 extern void cold_stop (struct pool *pool);
 
-/* A step of the steward's.  Returns in how many milliseconds it wants the next;
- * COLD_WAITS: when it is nudged. */
+/* A step of the steward's.  Never waits.  Returns in how many milliseconds it
+ * wants the next; COLD_WAITS: when it is nudged. */
 extern uint32_t cold_step (struct pool *pool);
 
 /* Does at once all there is to do, whatever CPU it takes.  False: there was no

@@ -6,6 +6,7 @@
 #define VMSWAP_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -121,11 +122,10 @@ struct sharing {
 };
 
 struct steward {
-  struct lock lock; /* running, stop */
-  pthread_cond_t cond;
+  sem_t wake; /* stop, or groups are compressed: cold.c */
   pthread_t thread;
-  bool running, stop;
-  bool nudged; /* groups are compressed: cold.c */
+  bool running;
+  atomic_bool stop;
 };
 
 struct pool {

@@ -11,7 +11,6 @@
 #include <pthread.h>
 
 enum lock_rank {
-  LOCK_STEWARD,  /* steward.c: its wake-up and stop flags */
   LOCK_PARTIAL,  /* partial.c: writers of parts of a page, striped; such a
                   * writer may have to clean */
   LOCK_COLD,     /* cold.c: groups that are being made */

@@ -10,7 +10,8 @@
  *
  * Besides, at a pace of its own, it makes old pages cold (cold.h).
  *
- * Lock: steward->lock for the stop flag and the nudge. */
+ * No lock of its own: a semaphore wakes it up, because one who does that runs
+ * at idle priority and must not hold what others wait for. */
 
 #include <config.h>
 
@@ -171,13 +172,11 @@ tick (struct pool *pool, struct watch *watch)
 static bool
 wait_until (struct steward *steward, uint64_t then)
 {
-  const uint64_t now = milliseconds ();
+  const struct timespec at = { .tv_sec = (time_t) (then / 1000),
+                               .tv_nsec = (long) (then % 1000) * 1000000 };
 
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&steward->lock);
-  if (!steward->stop && !steward->nudged && then > now)
-    lock_wait (&steward->lock, &steward->cond, (int) (then - now));
-  steward->nudged = false;
-  return !steward->stop;
+  sem_clockwait (&steward->wake, CLOCK_MONOTONIC, &at);
+  return !atomic_load (&steward->stop);
 }
 
 static void *
@@ -206,23 +205,19 @@ steward_main (void *arg)
 void
 steward_nudge (struct pool *pool)
 {
-  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->steward.lock);
-  pool->steward.nudged = true;
-  pthread_cond_signal (&pool->steward.cond);
+  sem_post (&pool->steward.wake);
 }
 
 void
 steward_create (struct pool *pool)
 {
-  lock_init (&pool->steward.lock, LOCK_STEWARD);
-  lock_cond_init (&pool->steward.cond);
+  sem_init (&pool->steward.wake, 0, 0);
 }
 
 void
 steward_destroy (struct pool *pool)
 {
-  pthread_cond_destroy (&pool->steward.cond);
-  lock_destroy (&pool->steward.lock);
+  sem_destroy (&pool->steward.wake);
 }
 
 int
@@ -236,7 +231,7 @@ pool_start_steward (struct pool *pool)
   err = cold_start (pool);
   if (err)
     return err;
-  steward->stop = false;
+  atomic_store (&steward->stop, false);
   err = pthread_create (&steward->thread, NULL, steward_main, pool);
   steward->running = err == 0;
   if (err)
@@ -251,11 +246,8 @@ pool_stop_steward (struct pool *pool)
 
   if (!steward->running)
     return;
-  {
-    ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&steward->lock);
-    steward->stop = true;
-    pthread_cond_signal (&steward->cond);
-  }
+  atomic_store (&steward->stop, true);
+  sem_post (&steward->wake);
   pthread_join (steward->thread, NULL);
   steward->running = false;
   cold_stop (pool);
