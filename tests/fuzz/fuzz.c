@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What all fuzz targets share.
  *
- * The pool is compiled with three names replaced: getrandom gives the same
- * keys in every run, and mmap and munmap put a page that cannot be touched on
- * both sides of what they map, so that no overrun of the arena or of a table
- * goes unnoticed. */
+ * The pool is compiled with some names replaced: getrandom gives the same
+ * keys in every run; mmap and munmap put a page that cannot be touched on both
+ * sides of what they map, so that no overrun of the arena or of a table goes
+ * unnoticed; madvise populates nothing, for most of it is not used, and memory
+ * comes when it is touched. */
 
 #include <config.h>
 
@@ -24,6 +25,7 @@
 extern void *fuzz_mmap (void *at, size_t size, int protection, int flags,
                         int fd, off_t offset);
 extern int fuzz_munmap (void *at, size_t size);
+extern int fuzz_madvise (void *at, size_t size, int advice);
 extern ssize_t fuzz_getrandom (void *to, size_t size, unsigned flags);
 
 static char folder[256];
@@ -130,6 +132,12 @@ int
 fuzz_munmap (void *at, size_t size)
 {
   return munmap ((uint8_t *) at - GUARD, size + 2 * GUARD);
+}
+
+int
+fuzz_madvise (void *at, size_t size, int advice)
+{
+  return advice == MADV_POPULATE_WRITE ? 0 : madvise (at, size, advice);
 }
 
 ssize_t
