@@ -43,9 +43,10 @@ struct volume;
  * written, and at all of them while that pays. */
 enum pool_sharing { POOL_SHARING_AUTO, POOL_SHARING_OFF, POOL_SHARING_ALWAYS };
 
-/* What happens to pages that were written long ago and not read since: they are
- * compressed anew with zstd, four neighbours together, by a thread of its own at
- * idle priority, when the steward runs. */
+/* What happens to pages that were written long ago: they are compressed anew with
+ * zstd, four neighbours together, by a thread of its own at idle priority, when
+ * the steward runs.  Whoever reads one of them makes the four single, fast pages
+ * again, and young.  Reads before that do not count: swap is read once. */
 struct pool_cold {
   bool on;
   unsigned after; /* seconds; a pool that is full takes younger ones */
