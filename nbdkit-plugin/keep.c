@@ -26,6 +26,7 @@
 #include "../service/keep-wire.h"
 
 #define ANSWER_SECONDS 5
+#define MAX_ERRNO 4095
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int keeper = -1;
@@ -37,6 +38,13 @@ bool
 keep_is_on (void)
 {
   return __atomic_load_n (&keeper, __ATOMIC_RELAXED) != -1;
+}
+
+/* What the answer says: 0 or -errno. */
+static int
+error_of (const struct vmswap_keeper_message *answer)
+{
+  return answer->status <= MAX_ERRNO ? -(int) answer->status : -EPROTO;
 }
 
 static int
@@ -55,11 +63,12 @@ exchange_locked (struct vmswap_keeper_message *message,
   }
   if (r < 0)
     return r;
-  if (op == VMSWAP_KEEPER_TAKE)
+  r = error_of (message);
+  if (op == VMSWAP_KEEPER_TAKE && r == 0)
     memcpy (fd, answer, sizeof answer);
   else
     keep_close (answer, ~0u);
-  return -(int) message->status;
+  return r;
 }
 
 /* Asks, and waits for the answer.  Anything but ENOENT and what the keeper says
@@ -125,7 +134,7 @@ hear_hello (void)
   keep_close (fd, ~0u);
   if (r < 0)
     return r;
-  return hello.op == VMSWAP_KEEPER_HELLO ? -(int) hello.status : -EPROTO;
+  return hello.op == VMSWAP_KEEPER_HELLO ? error_of (&hello) : -EPROTO;
 }
 
 /* All that an earlier server left. */

@@ -66,6 +66,8 @@ sort (struct msghdr *header, const struct vmswap_keeper_message *message,
   if (control != NULL && control->cmsg_level == SOL_SOCKET &&
       control->cmsg_type == SCM_RIGHTS) {
     came = (control->cmsg_len - CMSG_LEN (0)) / sizeof list[0];
+    if (came > VMSWAP_KEEPER_FDS) /* cannot be: see keep_receive */
+      came = VMSWAP_KEEPER_FDS;
     memcpy (list, CMSG_DATA (control), came * sizeof list[0]);
   }
   for (unsigned i = 0; i < VMSWAP_KEEPER_FDS; ++i)
@@ -88,7 +90,9 @@ keep_receive (int socket, struct vmswap_keeper_message *message,
   struct msghdr header = { .msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = room.bytes,
-                           .msg_controllen = sizeof room.bytes };
+                           /* CMSG_SPACE has room for one more. */
+                           .msg_controllen = CMSG_LEN (VMSWAP_KEEPER_FDS *
+                                                       sizeof (int)) };
   ssize_t n;
   int r;
 
@@ -98,9 +102,11 @@ keep_receive (int socket, struct vmswap_keeper_message *message,
   do
     n = recvmsg (socket, &header, MSG_CMSG_CLOEXEC);
   while (n == -1 && errno == EINTR);
-  if (n <= 0)
-    return n == 0 ? -ECONNRESET : -errno;
+  if (n == -1)
+    return -errno;
   r = sort (&header, message, fd);
+  if (n == 0) /* descriptors may come with nothing, too */
+    r = -ECONNRESET;
   if (r == 0 &&
       (n != sizeof *message || message->magic != VMSWAP_KEEPER_MAGIC ||
        message->name[sizeof message->name - 1] != '\0' ||

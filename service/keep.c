@@ -85,6 +85,7 @@ put (const struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
     if (nr_guests == VMSWAP_KEEPER_GUESTS)
       return ENOSPC;
     guest = &guests[nr_guests++];
+    *guest = (struct guest){ 0 };
     strcpy (guest->name, message->name);
     for (unsigned i = 0; i < VMSWAP_KEEPER_FDS; ++i)
       guest->fd[i] = -1;
@@ -201,7 +202,7 @@ accept_server (int listener, int now)
   return server;
 }
 
-static void
+static void __attribute__ ((noreturn))
 run (int listener)
 {
   int server = -1;
