@@ -329,7 +329,7 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
 {
   const struct request request = { page, page + count - 1 };
   struct prefetch_stream *stream;
-  unsigned foretold;
+  unsigned foretold, n;
 
   if (count == 0 || page >= p->pages || count > p->pages - page)
     return 0;
@@ -341,6 +341,7 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
   credit_earn (p, count);
   foretold = redeem_all (p, &request);
   stream = streams_follow (&p->streams, page, page + count - 1);
+  p->window = 0;
   if (stream->trend.delta == 0)
     return 0;
   if (foretold == 0)
@@ -349,7 +350,9 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
     window_grow (stream, PREFETCH_WINDOW_MAX);
   if (hits < count && foretold == 0 && stream->leads)
     window_halve (stream);
-  return propose_ahead (p, stream, proposals, max);
+  n = propose_ahead (p, stream, proposals, max);
+  p->window = stream->leads ? window_of (p, stream) : 0;
+  return n;
 }
 
 void
@@ -381,6 +384,12 @@ prefetch_forget (struct prefetch *p)
 {
   streams_forget (&p->streams);
   memset (p->open, 0, sizeof p->open);
+}
+
+unsigned
+prefetch_window (const struct prefetch *p)
+{
+  return p->window;
 }
 
 void

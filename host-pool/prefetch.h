@@ -98,6 +98,7 @@ struct prefetch {
   uint64_t pages;  /* of the volume */
   int32_t credit;  /* that streams may borrow */
   uint16_t widest; /* window, given the caller's cache */
+  uint16_t window; /* of the stream that was read last */
   struct prefetch_stats stats;
   struct prefetch_streams streams;
   uint64_t open[PREFETCH_SETS][PREFETCH_WAYS];
@@ -125,6 +126,10 @@ extern void prefetch_refuse (struct prefetch *p, uint64_t page);
 /* The guest is another (a reboot, say): forgets streams and open proposals.
  * The counters stay, and what the volume may lend. */
 extern void prefetch_forget (struct prefetch *p);
+
+/* How many pages the stream that was read last is to be ahead; 0: it is not. A
+ * caller that learns of hits late should not wait for more than half. */
+extern unsigned prefetch_window (const struct prefetch *p);
 
 extern void prefetch_get_stats (const struct prefetch *p,
                                 struct prefetch_stats *stats);
