@@ -33,13 +33,13 @@
  *  - pages are paid for, see below.
  *
  * The price.  A proposal costs one credit.  It comes back when the page is
- * read, with a half more, so that a stream may bring one page in vain for two
- * that were read.  Who has none borrows from the volume, which has
+ * read, with as much again, so that a stream may bring one page in vain for each
+ * that was read.  Who has none borrows from the volume, which has
  * PREFETCH_START and earns 1/32 for a page read.  And a read that went as at
  * least 12 of the stream's last 16 did, and that nobody had brought, earns the
  * stream a quarter. So of the pages brought in vain there are never more than
  *
- *   PREFETCH_START + reads / 32 + foretold / 2 + regular reads missed / 4
+ *   PREFETCH_START + reads / 32 + foretold + regular reads missed / 4
  *
  * and where reads are random the last two are next to nothing: prefetch is off
  * there but for probes, by stream and by volume, and on again when they hit.
@@ -72,7 +72,7 @@
 
 /* Credits, in parts of a page. */
 #define PREFETCH_COST 32  /* of a proposal */
-#define PREFETCH_BONUS 16 /* beyond its cost, for one that was read */
+#define PREFETCH_BONUS 32 /* beyond its cost, for one that was read */
 #define PREFETCH_TRUST 8  /* for a regular read that was not foretold */
 #define PREFETCH_EARNED 1 /* by the volume for a page read */
 #define PREFETCH_START 16 /* pages that a volume can pay to begin with */

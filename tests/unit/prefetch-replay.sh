@@ -41,10 +41,10 @@ replay random-and-sequential 0 0.75 0.05
 # wanted: much of them lies in pieces (streams/README.md).  These figures are
 # floors: less is a step back.
 replay again-sequential 0 0.90 0.05
-replay again-stride-16 0 0.60 0.35
-replay again-four-at-once 0 0.40 0.20
-replay again-stride-40-backward 0 0.20 0.30
-replay stride-40-backward 0 0.50 0.35
+replay again-stride-16 0 0.75 0.40
+replay again-four-at-once 0 0.58 0.20
+replay again-stride-40-backward 0 0.40 0.40
+replay stride-40-backward 0 0.68 0.40
 
 # Where it takes as long to bring a page as the guest needs for two requests.
 replay sequential 2 0.85 0.05
