@@ -23,21 +23,24 @@
  *  - a volume has PREFETCH_STREAMS streams, by where they read, instead of one
  *    ring for all: a swap disk sees the reads of all processes of a guest
  *    (prefetch-stream.h, which also follows a stream from one run of swap slots
- *    to the next);
+ *    to the next, and prefetch-jump.h, from one piece to the next, where it was
+ *    read that way before);
  *  - a request of many pages is one delta, from its edge to the next one's
  *    edge, so that readahead by the guest does not look like a trend;
  *  - 0 is no trend, no proposal lies outside of the volume, and a trend needs
  *    three equal deltas that were really seen, or two that are apart as those
- * of another stream are;
+ *    of another stream are;
  *  - without a trend nothing is proposed (Leap: the neighbours);
  *  - pages are paid for, see below.
  *
  * The price.  A proposal costs one credit.  It comes back when the page is
- * read, with as much again, so that a stream may bring one page in vain for each
- * that was read.  Who has none borrows from the volume, which has
- * PREFETCH_START and earns 1/32 for a page read.  And a read that went as at
- * least 12 of the stream's last 16 did, and that nobody had brought, earns the
- * stream a quarter. So of the pages brought in vain there are never more than
+ * read, with as much again, so that a stream may bring one page in vain for
+ * each that was read.  Who has none borrows from the volume, which has
+ * PREFETCH_START, earns 1/32 for a page read, and gets what streams earn and
+ * do not need: what a process reads lies in pieces, and a new piece is a new
+ * stream that has nothing yet.  And a read that went as at least 12 of the
+ * stream's last 16 did, and that nobody had brought, earns the stream a
+ * quarter.  So of the pages brought in vain there are never more than
  *
  *   PREFETCH_START + reads / 32 + foretold + regular reads missed / 4
  *
@@ -46,7 +49,7 @@
  *
  * Units: pages of 4 KiB, or whatever the caller counts in, numbered from 0.
  *
- * Memory: struct prefetch is the caller's, about 12 KiB, ready after
+ * Memory: struct prefetch is the caller's, about 45 KiB, ready after
  * prefetch_init.  Nothing is allocated, nothing needs to be destroyed.
  *
  * Locking: none.  The caller serialises all calls for one volume.

@@ -4,9 +4,12 @@
  *   ahead SOCKET PATTERN READS PACE_NS [SEED]
  *
  * PATTERN: in-row, back, stride:N, four-in-turn, four-mixed (whose turn it is
- * is left to chance), four-threads, random; or replay: the requests of a real
- * guest on stdin (tests/unit/streams/README.md), as many as READS.  PACE_NS is
- * what the guest does with a page before it reads the next one; 0: nothing.
+ * is left to chance), four-threads, random; or the requests of a real guest on
+ * stdin (tests/unit/streams/README.md), as many as READS.  What that guest read
+ * ahead is asked for at once (replay-rows), or, as the driver of the ring has
+ * it by default, page by page, in the direction in which it went (replay).
+ * PACE_NS is what the guest does with a page before it reads the next one; 0:
+ * nothing.
  *
  * All pages are written first, so that the oldest are in the pool.  Prints
  * "reads posts cache pool": how many pages were read, and what they were served
@@ -191,6 +194,29 @@ read_threads (uint64_t reads)
 
 /* --- A recording. */
 
+/* Does the request adjoin, from below, one of those before? */
+static bool
+goes_back (uint64_t page, uint64_t count)
+{
+  static uint64_t firsts[64];
+  static unsigned n;
+  bool back = false;
+
+  for (unsigned i = 0; i < 64; ++i)
+    back |= firsts[i] == page + count;
+  firsts[n++ % 64] = page;
+  return back;
+}
+
+static void
+read_each (uint64_t page, uint64_t count)
+{
+  const bool back = goes_back (page, count);
+
+  for (uint64_t i = 0; i < count; ++i)
+    read_page (back ? page + count - 1 - i : page + i);
+}
+
 /* Pages that a guest asked for at once. */
 static void
 read_row (uint64_t page, uint64_t count)
@@ -213,7 +239,7 @@ read_row (uint64_t page, uint64_t count)
 }
 
 static void
-replay_line (const char *line, uint64_t next[128])
+replay_line (const char *line, uint64_t next[128], bool rows)
 {
   char op;
   int64_t distance;
@@ -225,8 +251,10 @@ replay_line (const char *line, uint64_t next[128])
   next[op & 127] = page + count;
   if (page >= driver.device_pages || count > driver.device_pages - page)
     driver_die (&driver, "the volume is smaller than that of %s", line);
-  if (op == 'r')
+  if (op == 'r' && rows)
     read_row (page, count);
+  else if (op == 'r')
+    read_each (page, count);
   for (uint64_t p = page; op == 'w' && p < page + count; ++p)
     write_page (p);
   if (op != 't')
@@ -237,13 +265,13 @@ replay_line (const char *line, uint64_t next[128])
 }
 
 static void
-replay (uint64_t requests)
+replay (uint64_t requests, bool rows)
 {
   uint64_t next[128] = { 0 };
   char line[64];
 
   while (requests-- > 0 && fgets (line, sizeof line, stdin))
-    replay_line (line, next);
+    replay_line (line, next, rows);
 }
 
 static void
@@ -266,7 +294,9 @@ run (const char *pattern, uint64_t reads, uint64_t seed)
   else if (strcmp (pattern, "four-threads") == 0)
     read_threads (reads);
   else if (strcmp (pattern, "replay") == 0)
-    replay (reads);
+    replay (reads, false);
+  else if (strcmp (pattern, "replay-rows") == 0)
+    replay (reads, true);
   else
     driver_die (&driver, "what is %s", pattern);
 }
