@@ -3,7 +3,8 @@
  *
  *   ahead SOCKET PATTERN READS PACE_NS [SEED]
  *
- * PATTERN: in-row, back, stride:N, four-in-turn, four-mixed (whose turn it is
+ * PATTERN: in-row, taken (in a row, and each is freed at once, as swap is),
+ * back, stride:N, four-in-turn, four-mixed (whose turn it is
  * is left to chance), four-threads, random; or the requests of a real guest on
  * stdin (tests/unit/streams/README.md), as many as READS.  What that guest read
  * ahead is asked for at once (replay-rows), or, as the driver of the ring has
@@ -151,6 +152,17 @@ read_one_way (int64_t step, uint64_t reads, uint64_t seed)
 }
 
 static void
+take_in_row (uint64_t reads)
+{
+  for (uint64_t page = 0; page < reads; ++page) {
+    read_page (page);
+    if (driver_free (&driver, page, 1) != 0)
+      driver_die (&driver, "page %" PRIu64 " cannot be freed", page);
+    version[page] = 0;
+  }
+}
+
+static void
 four_begin (void)
 {
   static const int64_t steps[STREAMS] = { 1, -1, 16, 7 };
@@ -283,6 +295,8 @@ run (const char *pattern, uint64_t reads, uint64_t seed)
     read_one_way (step, reads, seed);
   else if (strcmp (pattern, "in-row") == 0)
     read_one_way (1, reads, seed);
+  else if (strcmp (pattern, "taken") == 0 && reads <= driver.device_pages)
+    take_in_row (reads);
   else if (strcmp (pattern, "back") == 0)
     read_one_way (-1, reads, seed);
   else if (strcmp (pattern, "random") == 0)
