@@ -93,6 +93,7 @@ note (struct ring *ring, uint64_t page, bool hit)
 {
   struct ring_run *run = &ring->ahead.run;
 
+  unqueue (&ring->ahead, page); /* one before it may have proposed it */
   if (run->count > 0 && run->page + run->count != page)
     tell (ring);
   if (run->count == 0)
@@ -112,8 +113,6 @@ hear_one (struct ring *ring, uint64_t page)
     return;
   if (ring_cache_note_read (ring, page))
     ring_count (ring, TRAFFIC_RING_HITS, 1);
-  else
-    unqueue (&ring->ahead, page);
   note (ring, page, true);
 }
 
