@@ -33,6 +33,11 @@
  * as it is set by default. */
 #define RUN_MAX 8u
 
+/* A guest that asked for neighbours at once is taken for one that reads ahead
+ * for so many runs; the parts of a row are no further apart than this. */
+#define ROWS_MOST 64u
+#define ROW_NS UINT64_C (4000)
+
 /* Hints after which a sleeping host wants to fetch more, at the most. */
 #define PATIENCE_MAX 8u
 
@@ -65,20 +70,18 @@ refuse (struct ring *ring, uint64_t page)
   prefetch_refuse (&ring->ahead.prefetch, page);
 }
 
-/* Tells the run, and takes what follows from it. */
+/* Tells a run, and takes what follows from it. */
 static void
-tell (struct ring *ring)
+tell (struct ring *ring, const struct ring_run *run)
 {
   struct ring_ahead *ahead = &ring->ahead;
-  const struct ring_run run = ahead->run;
   uint64_t proposals[RING_AHEAD_QUEUE];
   unsigned n;
 
-  ahead->run.count = 0;
   if ((ring->features & VMSWAP_RING_FEATURE_HINTS) == 0)
     return;
-  n = prefetch_read (&ahead->prefetch, run.page, run.count, run.hits, proposals,
-                     RING_AHEAD_QUEUE - ahead->length);
+  n = prefetch_read (&ahead->prefetch, run->page, run->count, run->hits,
+                     proposals, RING_AHEAD_QUEUE - ahead->length);
   for (unsigned i = 0; i < n; ++i)
     if (ring_cache_holds (ring, proposals[i]))
       refuse (ring, proposals[i]);
@@ -86,22 +89,75 @@ tell (struct ring *ring)
       ahead->queue[ahead->length++] = proposals[i];
 }
 
-/* Pages in a row that are asked for at once are one read, of a guest that reads
- * ahead itself, and no trend. */
+static void
+tell_all (struct ring *ring)
+{
+  struct ring_ahead *ahead = &ring->ahead;
+
+  for (unsigned i = 0; i < ahead->nr_runs; ++i)
+    tell (ring, &ahead->runs[i]);
+  ahead->nr_runs = 0;
+  if (ahead->rows > 0)
+    ahead->rows--;
+}
+
+/* --- Rows: pages that a guest asks for at once are one read, of a guest that
+ * reads ahead itself, and no trend.  What it finds in the cache and what it
+ * asks for come by different ways, so a row comes in parts. */
+
+/* The run that the page adjoins, which has it now; NULL: there is none. */
+static struct ring_run *
+row_extend (struct ring_ahead *ahead, uint64_t page)
+{
+  for (unsigned i = 0; i < ahead->nr_runs; ++i) {
+    struct ring_run *run = &ahead->runs[i];
+    const bool below = ahead->rows > 0 && page + 1 == run->page;
+
+    if (below || page == run->page + run->count) {
+      run->page -= below;
+      run->count++;
+      return run;
+    }
+  }
+  return NULL;
+}
+
+/* It may have come to where another begins. */
+static void
+row_join (struct ring_ahead *ahead, struct ring_run *run)
+{
+  for (unsigned i = 0; i < ahead->nr_runs; ++i) {
+    struct ring_run *next = &ahead->runs[i];
+
+    if (next->page != run->page + run->count)
+      continue;
+    run->count += next->count;
+    run->hits += next->hits;
+    *next = ahead->runs[--ahead->nr_runs];
+    return;
+  }
+}
+
 static void
 note (struct ring *ring, uint64_t page, bool hit)
 {
-  struct ring_run *run = &ring->ahead.run;
+  struct ring_ahead *ahead = &ring->ahead;
+  struct ring_run *run;
 
-  unqueue (&ring->ahead, page); /* one before it may have proposed it */
-  if (run->count > 0 && run->page + run->count != page)
-    tell (ring);
-  if (run->count == 0)
-    *run = (struct ring_run){ .page = page };
-  run->count++;
+  unqueue (ahead, page); /* one before it may have proposed it */
+  ahead->noted_ns = ring->now_ns;
+  run = row_extend (ahead, page);
+  if (run == NULL) {
+    if (ahead->nr_runs == (ahead->rows > 0 ? RING_RUNS : 1))
+      tell_all (ring);
+    run = &ahead->runs[ahead->nr_runs++];
+    *run = (struct ring_run){ .page = page, .count = 1 };
+  }
   run->hits += hit;
   if (run->hits == RUN_MAX)
-    tell (ring); /* a trend that was right is not to wait long */
+    tell_all (ring); /* a trend that was right is not to wait long */
+  else if (ahead->rows > 0)
+    row_join (ahead, run);
 }
 
 /* A hint of a page that is not in the cache: it was read from a post, or the
@@ -144,6 +200,8 @@ ring_ahead_note (struct ring *ring, uint64_t page)
 
   if (ring_cache_note_read (ring, page) || unqueue (ahead, page))
     ahead->late = true;
+  if (ahead->nr_misses > 0 && page - ahead->misses[ahead->nr_misses - 1] == 1)
+    ahead->rows = ROWS_MOST;
   if (ahead->nr_misses < sizeof ahead->misses / sizeof ahead->misses[0])
     ahead->misses[ahead->nr_misses++] = page;
 }
@@ -160,9 +218,11 @@ ring_ahead_learn (struct ring *ring)
     note (ring, ahead->misses[i], false);
   if (heard || n > 0)
     return true;
-  if (ahead->run.count == 0)
+  if (ahead->nr_runs == 0)
     return false;
-  tell (ring); /* nothing has come that it goes on with */
+  /* Nothing has come that they go on with. */
+  if (ahead->rows == 0 || ring->now_ns - ahead->noted_ns >= ROW_NS)
+    tell_all (ring);
   return true;
 }
 
@@ -240,6 +300,5 @@ ring_ahead_forget (struct ring *ring)
   struct ring_ahead *ahead = &ring->ahead;
 
   prefetch_forget (&ahead->prefetch);
-  ahead->run.count = 0;
-  ahead->nr_misses = ahead->length = 0;
+  ahead->nr_runs = ahead->nr_misses = ahead->length = 0;
 }

@@ -103,6 +103,7 @@ struct ring_cache {
 };
 
 /* Pages that the guest read in a row. */
+#define RING_RUNS 8u
 struct ring_run {
   uint64_t page, count;
   uint64_t hits; /* of these, from the cache */
@@ -114,7 +115,10 @@ struct ring_ahead {
   struct prefetch prefetch;
   uint64_t misses[VMSWAP_RING_TAGS_MAX]; /* since it last learned */
   unsigned nr_misses;
-  struct ring_run run;              /* that may go on; count 0: none */
+  struct ring_run runs[RING_RUNS]; /* that may go on */
+  unsigned nr_runs;
+  unsigned rows;     /* runs for which it still is one that reads ahead */
+  uint64_t noted_ns; /* when the last page was noted */
   uint64_t queue[RING_AHEAD_QUEUE]; /* pages to be brought */
   unsigned length;
   bool late; /* the guest is faster than what is brought for it */

@@ -4,7 +4,7 @@
 # reads in none is left alone.
 #
 #   ahead-rates.sh           asserts what the door promises
-#   ahead-rates.sh table     tells all rates, also of the guest that does nothing
+#   ahead-rates.sh table     (make ahead-table) tells all rates, also of the guest that does nothing
 #                            between two reads, and of what real guests read
 . "${srcdir:-.}/functions.sh"
 command -v jq >/dev/null 2>&1 || skip "jq is not installed"
@@ -54,11 +54,11 @@ expect ()
     [ "$wasted" -le "$4" ] || fail "$1: more than $4 in 10000 in vain"
 }
 
-# replay STREAM HITS WASTED
+# replay STREAM HITS WASTED [WAY]
 replay ()
 {
     xz -dc "$streams/$1.txt.xz" >"$dir/requests"
-    measure "replay $1" 1G replay 60000 "$pace" <"$dir/requests"
+    measure "${4:-replay} $1" 1G "${4:-replay}" 60000 "$pace" <"$dir/requests"
     [ "$hits" -ge "$2" ] || fail "$1: less than $2 % were there"
     [ "$wasted" -le "$3" ] || fail "$1: more than $3 in 10000 in vain"
 }
@@ -101,3 +101,7 @@ replay stride-40-backward 75 4000
 replay four-in-turn 80 1000
 replay four-at-once 80 1500
 replay random 0 500
+# Of a guest that reads ahead itself.
+replay backward 80 500 replay-rows
+replay four-in-turn 80 1000 replay-rows
+replay random 0 500 replay-rows
