@@ -115,15 +115,15 @@ is_on_way (const struct prefetch_streams *streams,
            const struct prefetch_stream *stream)
 {
   const int64_t trend = stream->trend.delta;
+  const int64_t sign = trend < 0 ? -1 : 1;
   int64_t page = stream_edge (stream), real = page;
   unsigned left = WAY_MOST;
 
-  while (left-- > 0 && page != stream->frontier && real >= 0 &&
-         (page < stream->frontier) == (trend > 0)) {
+  while (left-- > 0 && real >= 0 && (stream->frontier - page) * sign > 0) {
     real = streams_next (streams, stream, real);
     page += trend;
   }
-  return (page < stream->frontier) != (trend > 0) &&
+  return (stream->frontier - page) * sign <= 0 && real >= 0 &&
          real - page == stream->shift;
 }
 
