@@ -143,6 +143,23 @@ volume_peek (struct volume *volume, void *buf, uint64_t offset)
   return err;
 }
 
+static bool
+is_stored (struct volume *volume, uint32_t page)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (table_stripe (volume, page));
+  return table_get_locked (volume, page) != 0;
+}
+
+int
+volume_peek_stored (struct volume *volume, void *buf, uint64_t offset)
+{
+  if (outside (volume, POOL_PAGE_SIZE, offset))
+    return -EINVAL;
+  if (!is_stored (volume, offset / POOL_PAGE_SIZE))
+    return -ENODATA;
+  return volume_peek (volume, buf, offset);
+}
+
 /* Whole pages of zeroes are dropped, unless that would make them lost. */
 static int
 zero_pages (struct volume *volume, struct tally *tally, uint64_t first,

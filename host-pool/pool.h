@@ -311,6 +311,11 @@ extern int volume_trim (struct volume *volume, uint64_t length,
 /* Reads one whole page without being counted: the server's own look. */
 extern int volume_peek (struct volume *volume, void *buf, uint64_t offset);
 
+/* The same, for what is brought before it is asked for.  -ENODATA: nothing is
+ * stored there. */
+extern int volume_peek_stored (struct volume *volume, void *buf,
+                               uint64_t offset);
+
 /* Which parts of a range hold data.  fn is called in order of offset, without
  * any lock held; neighbours differ in kind; the last call ends at
  * offset + length.  fn returns 0 to go on; else the walk ends with that. */

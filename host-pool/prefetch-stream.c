@@ -10,55 +10,15 @@
 
 #include <config.h>
 
-#include "prefetch-stream.h"
+#include <string.h>
 
-#define NEAR 32       /* pages beside the one expected */
+#include "prefetch-way.h"
+
 #define REGION 1024   /* pages, 4 MiB: between reads of a young stream */
 #define YOUNG 6       /* deltas */
-#define SKIP_STEPS 8  /* of a trend that the guest may leave out */
 #define KNOWN_AGE 256 /* requests: how long one is an example to others */
 
-/* Where a stream goes on in another run. */
-#define HOP_AGE 64  /* requests that it waits at the border */
-#define HOP_STEPS 2 /* and pages that may be missing on both sides */
-#define HOP_OFF 8
-#define HOP_STEP_MAX (PREFETCH_RUN / 4)
-
-#define RUN_LAST (PREFETCH_RUN - 1)
-#define FAR INT64_MAX
-
 #define STRAY PREFETCH_STREAMS /* the stream of reads that belong to none */
-
-/* A request: its pages, both ends included. */
-struct request {
-  int64_t first, last;
-};
-
-static int64_t
-distance (int64_t a, int64_t b)
-{
-  return a > b ? a - b : b - a;
-}
-
-static int64_t
-run_of (int64_t page)
-{
-  return page >> 9;
-}
-
-static int64_t
-in_run (int64_t page)
-{
-  return page & RUN_LAST;
-}
-
-_Static_assert(PREFETCH_RUN == 1 << 9, "the shift of run_of");
-
-static bool
-is_unused (const struct prefetch_stream *stream)
-{
-  return stream->first > stream->last;
-}
 
 /* From edge to edge: 1 or -1 for a request that adjoins the last one. */
 static int64_t
@@ -71,31 +31,6 @@ delta_of (const struct prefetch_stream *stream, const struct request *request)
   return 0;
 }
 
-/* The end of a request that meets a stream first. */
-static int64_t
-near_end (const struct prefetch_stream *stream, const struct request *request)
-{
-  return stream->trend.delta < 0 ? request->last : request->first;
-}
-
-/* Does a stream near the border of its run go on with a request in another?
- * Then what it had left of the one and what it leaves out of the other are a
- * step together, or a few. */
-static bool
-is_hop (const struct prefetch_streams *streams,
-        const struct prefetch_stream *stream, const struct request *request)
-{
-  const bool up = stream->trend.delta > 0;
-  const int64_t step = distance (stream->trend.delta, 0);
-  const int64_t from = stream_edge (stream), to = near_end (stream, request);
-  const int64_t pages = up ? RUN_LAST - in_run (from) + in_run (to)
-                           : in_run (from) + RUN_LAST - in_run (to);
-
-  return step <= HOP_STEP_MAX && pages <= step * HOP_STEPS + HOP_OFF &&
-         run_of (from) != run_of (to) &&
-         streams->clock - stream->touched <= HOP_AGE;
-}
-
 /* How far from where the stream expects it the request is. */
 static int64_t
 deviation (const struct prefetch_streams *streams,
@@ -103,18 +38,20 @@ deviation (const struct prefetch_streams *streams,
 {
   const int64_t trend = stream->trend.delta;
   const int64_t step = trend < 0 ? -trend : trend;
-  int64_t off;
+  const int64_t page = near_end (stream, request);
+  int64_t off, off_next;
 
   if (is_unused (stream))
     return FAR;
   if (trend == 0)
     return distance (delta_of (stream, request), 0);
-  off = distance (near_end (stream, request), stream_edge (stream) + trend);
+  off = way_off (stream_edge (stream) + trend, page, step);
+  off_next = stream->next < 0 ? FAR : way_off (stream->next, page, step);
+  if (off_next < off)
+    off = off_next;
   if (off <= NEAR)
     return off;
-  if (off <= SKIP_STEPS * step && off % step == 0)
-    return NEAR;
-  return is_hop (streams, stream, request) ? NEAR : off;
+  return way_hops (streams, stream, request) ? NEAR : off;
 }
 
 /* What a look at all streams finds for a request. */
@@ -192,36 +129,9 @@ void
 streams_forget (struct prefetch_streams *streams)
 {
   streams->hops = (struct trend){ 0 };
+  memset (&streams->jumps, 0, sizeof streams->jumps);
   for (unsigned i = 0; i <= STRAY; ++i)
     stream_begin (&streams->stream[i]);
-}
-
-/* By how many runs a stream will hop, in its direction; 0: nobody knows. */
-static int64_t
-hop_expected (const struct prefetch_streams *streams)
-{
-  /* In order, until it is known better. */
-  return trend_length (&streams->hops) < TREND_FEWEST ? 1 : streams->hops.delta;
-}
-
-/* Follows a stream over the border of its run. */
-static void
-stream_hop (struct prefetch_streams *streams, struct prefetch_stream *stream,
-            const struct request *request)
-{
-  const int64_t sign = stream->trend.delta < 0 ? -1 : 1;
-  const int64_t runs =
-      run_of (near_end (stream, request)) - run_of (stream_edge (stream));
-  const int64_t further = runs - sign;
-
-  /* Then what was proposed lies elsewhere. */
-  if (hop_expected (streams) != runs * sign)
-    stream->frontier = stream_edge (stream);
-  trend_log (&streams->hops, runs * sign);
-  /* As if it had come from the run before this one. */
-  stream->frontier += further * PREFETCH_RUN;
-  stream->first += further * PREFETCH_RUN;
-  stream->last += further * PREFETCH_RUN;
 }
 
 /* Is this the trend of another stream, which still follows it? */
@@ -239,8 +149,8 @@ is_known (const struct prefetch_streams *streams, int64_t delta)
 /* Logs a request.  What a process reads lies in pieces here and there, so a new
  * stream that begins as another goes on has its trend at once. */
 static void
-stream_log (const struct prefetch_streams *streams,
-            struct prefetch_stream *stream, const struct request *request)
+stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
+            const struct request *request)
 {
   const int32_t trend = stream->trend.delta;
   const int64_t delta = delta_of (stream, request);
@@ -252,12 +162,22 @@ stream_log (const struct prefetch_streams *streams,
       stream->trend.delta = delta;
     if (stream->trend.delta != trend)
       stream->leads = false;
+    if (trend == 0 && stream->trend.delta != 0)
+      way_learn_late (streams, stream);
+  }
+  else {
+    stream->born_first = request->first;
+    stream->born_last = request->last;
+    stream->born = streams->clock;
   }
   stream->first = request->first;
   stream->last = request->last;
   /* Out of step: what was proposed lies beside the way. */
   if (stream->leads && delta % trend != 0)
-    stream->frontier = stream_edge (stream);
+    way_stray (stream);
+  stream->next = stream->trend.delta == 0
+                     ? -1
+                     : streams_next (streams, stream, stream_edge (stream));
 }
 
 struct prefetch_stream *
@@ -273,27 +193,16 @@ streams_follow (struct prefetch_streams *streams, int64_t first, int64_t last)
   if (choice.off > NEAR) {
     stream_log (streams, &streams->stream[STRAY], &request);
     stream = &streams->stream[choice.young];
+    way_learn (streams, &request);
     if (choice.young == STRAY) {
       stream = &streams->stream[choice.oldest];
       stream_begin (stream);
     }
   }
-  else if (stream->trend.delta != 0 && is_hop (streams, stream, &request))
-    stream_hop (streams, stream, &request);
+  else if (stream->trend.delta != 0)
+    way_turn (streams, stream, &request);
   stream_log (streams, stream, &request);
   stream->touched = streams->clock;
+  streams->recent = stream - streams->stream;
   return stream;
-}
-
-int64_t
-streams_cross (const struct prefetch_streams *streams,
-               const struct prefetch_stream *stream, int64_t page)
-{
-  const int64_t trend = stream->trend.delta;
-  const int64_t borders = run_of (page) - run_of (stream_edge (stream));
-  const int64_t hop = hop_expected (streams);
-
-  if (borders == 0 || distance (trend, 0) > HOP_STEP_MAX || page < 0)
-    return page;
-  return hop == 0 ? -1 : page + borders * (hop - 1) * PREFETCH_RUN;
 }

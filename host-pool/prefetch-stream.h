@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "prefetch-jump.h"
 #include "prefetch-trend.h"
 
 #define PREFETCH_STREAMS 16
@@ -24,9 +25,10 @@
 
 struct prefetch_stream {
   int64_t first, last; /* pages of the last request; first > last: unused */
-  uint32_t touched;    /* when, on the clock of the streams */
-  uint8_t generation;  /* of those that were in this place */
-  bool on_track;       /* the last request was where the trend said */
+  int64_t born_first, born_last; /* of its first request */
+  uint32_t touched, born;        /* when, on the clock of the streams */
+  uint8_t generation;            /* of those that were in this place */
+  bool on_track;                 /* the last request was where the trend said */
 
   /* Of prefetch.c. */
   bool leads;         /* proposed something since the trend is this one */
@@ -34,14 +36,18 @@ struct prefetch_stream {
   uint16_t good;      /* pages foretold since the window grew */
   int32_t credit;     /* of its own */
   int32_t loan;       /* pages proposed on the volume's credit */
-  int64_t frontier;   /* the last page proposed, if it leads, as if runs lay in
-                       * order from the edge on */
+  int64_t frontier;   /* the last page proposed, if it leads, as if the stream
+                       * went straight on from the edge */
+  int64_t shift;      /* how far from there that page really is */
+  int64_t next;       /* where it is expected; below 0: nobody knows */
   struct trend trend; /* last, as most looks at a stream need only its head */
 };
 
 struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
+  unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
+  struct prefetch_jumps jumps;
   /* The last one gets the reads that belong to none, and finds the trend of
    * strides that are too wide for a stream. */
   struct prefetch_stream stream[PREFETCH_STREAMS + 1];
@@ -54,11 +60,15 @@ extern void streams_forget (struct prefetch_streams *streams);
 extern struct prefetch_stream *streams_follow (struct prefetch_streams *streams,
                                                int64_t first, int64_t last);
 
-/* Where a page ahead of the stream is to be expected, given that it would be
- * this one if runs lay in order.  Below 0: nobody knows. */
+/* Where a stream that has come to this page goes on.  Below 0: nobody knows. */
+extern int64_t streams_next (const struct prefetch_streams *streams,
+                             const struct prefetch_stream *stream,
+                             int64_t page);
+
+/* So far from this page, which may be in another run. */
 extern int64_t streams_cross (const struct prefetch_streams *streams,
                               const struct prefetch_stream *stream,
-                              int64_t page);
+                              int64_t page, int64_t delta);
 
 /* The end of the last request from which a stream with a trend goes on. */
 static inline int64_t

@@ -20,6 +20,7 @@
 #define GROW 4 /* windows foretold, until one doubles */
 #define NR_OPEN (PREFETCH_SETS * PREFETCH_WAYS)
 #define CREDIT_MAX (PREFETCH_WINDOW_MAX * PREFETCH_COST)
+#define CREDIT_STREAM (16 * PREFETCH_COST)
 
 /* An open proposal: page, the generation of its stream, its stream plus 1. */
 #define OPEN_PAGE_SHIFT 16
@@ -101,13 +102,26 @@ credit_earn (struct prefetch *p, uint64_t reads)
               reads < CREDIT_MAX ? reads * PREFETCH_EARNED : CREDIT_MAX);
 }
 
+/* What a stream earns and cannot hold, others may use. */
+static void
+credit_pay (struct prefetch *p, struct prefetch_stream *stream, int32_t parts)
+{
+  const int32_t room = CREDIT_STREAM - stream->credit;
+
+  if (parts > room) {
+    credit_add (&p->credit, parts - room);
+    parts = room;
+  }
+  stream->credit += parts;
+}
+
 /* A stream that could have foretold this read, had it been let, and most of
  * those before, may try. */
 static void
-credit_trust (struct prefetch_stream *stream)
+credit_trust (struct prefetch *p, struct prefetch_stream *stream)
 {
   if (stream->on_track && trend_regular (&stream->trend))
-    credit_add (&stream->credit, PREFETCH_TRUST);
+    credit_pay (p, stream, PREFETCH_TRUST);
 }
 
 /* Pays for a page, from what the stream has or the volume lends. */
@@ -136,7 +150,7 @@ credit_return (struct prefetch *p, struct prefetch_stream *stream)
     credit_add (&p->credit, PREFETCH_COST);
   }
   else
-    credit_add (&stream->credit, PREFETCH_COST);
+    credit_pay (p, stream, PREFETCH_COST);
 }
 
 /* -- windows ------------------------------------------------------------- */
@@ -171,7 +185,7 @@ redeem (struct prefetch *p, uint64_t *entry)
   credit_return (p, stream);
   if (stream == NULL)
     return;
-  credit_add (&stream->credit, PREFETCH_BONUS);
+  credit_pay (p, stream, PREFETCH_BONUS);
   if (++stream->good >= GROW * stream->window)
     window_grow (stream, PREFETCH_WINDOW_HIT);
 }
@@ -200,9 +214,10 @@ redeem_all (struct prefetch *p, const struct request *request)
 /* -- proposals ------------------------------------------------------------- */
 
 /* The way ahead of a stream: blocks of pages as long as the last request, each
- * a trend away from the one before.  Borders of runs are not there yet. */
+ * a trend away from the one before. */
 struct way {
-  int64_t page;   /* the next page */
+  int64_t page;   /* the next page, if the stream went straight on */
+  int64_t real;   /* where that is; below 0: nobody knows */
   int64_t sign;   /* the direction */
   int64_t jump;   /* from block to block */
   uint64_t block; /* pages in one */
@@ -210,12 +225,16 @@ struct way {
 };
 
 static void
-way_step (struct way *way)
+way_step (struct prefetch *p, const struct prefetch_stream *stream,
+          struct way *way)
 {
-  if (--way->left > 0)
+  if (--way->left > 0) {
     way->page += way->sign;
+    way->real = streams_cross (&p->streams, stream, way->real, way->sign);
+  }
   else {
     way->page += way->jump;
+    way->real = streams_next (&p->streams, stream, way->real);
     way->left = way->block;
   }
 }
@@ -223,7 +242,8 @@ way_step (struct way *way)
 /* The way from the last request, or from the block of the frontier if that is
  * ahead.  Returns how many pages the frontier is ahead, nearly. */
 static uint64_t
-way_begin (struct way *way, const struct prefetch_stream *stream)
+way_begin (const struct prefetch *p, const struct prefetch_stream *stream,
+           struct way *way)
 {
   const int64_t trend = stream->trend.delta;
   const int64_t sign = trend < 0 ? -1 : 1;
@@ -231,15 +251,18 @@ way_begin (struct way *way, const struct prefetch_stream *stream)
   const int64_t edge = stream_edge (stream);
   const int64_t ahead = (stream->frontier - edge) * sign;
   const int64_t step = trend * sign + block - 1;
-  int64_t blocks = 0;
+  int64_t blocks = 0, from;
 
   if (stream->leads && ahead > 0)
     blocks = step == 1 ? ahead : ahead / step;
-  *way = (struct way){ .page = edge + trend + blocks * step * sign,
+  from = edge + blocks * step * sign;
+  *way = (struct way){ .page = from + trend,
                        .sign = sign,
                        .jump = trend,
                        .block = block,
                        .left = block };
+  way->real = streams_next (&p->streams, stream,
+                            blocks > 0 ? from + stream->shift : from);
   return blocks * block;
 }
 
@@ -285,23 +308,22 @@ propose_ahead (struct prefetch *p, struct prefetch_stream *stream,
   uint64_t window;
   struct way way;
   unsigned n = 0;
-  uint64_t ahead = way_begin (&way, stream);
-  int64_t page;
+  uint64_t ahead = way_begin (p, stream, &way);
 
   if (!stream->leads)
     stream->window = PREFETCH_WINDOW_MIN, stream->good = 0;
   window = window_of (p, stream);
   if (ahead > window / 2)
     return 0;
-  for (; ahead < window && n < max; ++ahead, way_step (&way)) {
+  for (; ahead < window && n < max; ++ahead, way_step (p, stream, &way)) {
+    if ((uint64_t) way.real >= p->pages) /* or below 0 */
+      break;
     if (is_behind (stream, &way))
       continue;
-    page = streams_cross (&p->streams, stream, way.page);
-    if ((uint64_t) page >= p->pages) /* or below 0 */
-      break;
-    if (!propose (p, stream, page, proposals, &n))
+    if (!propose (p, stream, way.real, proposals, &n))
       break;
     stream->frontier = way.page;
+    stream->shift = way.real - way.page;
     stream->leads = true;
   }
   p->stats.proposed += n;
@@ -329,7 +351,7 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
 {
   const struct request request = { page, page + count - 1 };
   struct prefetch_stream *stream;
-  unsigned foretold;
+  unsigned foretold, n;
 
   if (count == 0 || page >= p->pages || count > p->pages - page)
     return 0;
@@ -341,15 +363,18 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
   credit_earn (p, count);
   foretold = redeem_all (p, &request);
   stream = streams_follow (&p->streams, page, page + count - 1);
+  p->window = 0;
   if (stream->trend.delta == 0)
     return 0;
   if (foretold == 0)
-    credit_trust (stream);
+    credit_trust (p, stream);
   if (foretold > hits)
     window_grow (stream, PREFETCH_WINDOW_MAX);
   if (hits < count && foretold == 0 && stream->leads)
     window_halve (stream);
-  return propose_ahead (p, stream, proposals, max);
+  n = propose_ahead (p, stream, proposals, max);
+  p->window = stream->leads ? window_of (p, stream) : 0;
+  return n;
 }
 
 void
@@ -381,6 +406,12 @@ prefetch_forget (struct prefetch *p)
 {
   streams_forget (&p->streams);
   memset (p->open, 0, sizeof p->open);
+}
+
+unsigned
+prefetch_window (const struct prefetch *p)
+{
+  return p->window;
 }
 
 void

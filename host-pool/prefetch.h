@@ -23,30 +23,33 @@
  *  - a volume has PREFETCH_STREAMS streams, by where they read, instead of one
  *    ring for all: a swap disk sees the reads of all processes of a guest
  *    (prefetch-stream.h, which also follows a stream from one run of swap slots
- *    to the next);
+ *    to the next, and prefetch-jump.h, from one piece to the next, where it was
+ *    read that way before);
  *  - a request of many pages is one delta, from its edge to the next one's
  *    edge, so that readahead by the guest does not look like a trend;
  *  - 0 is no trend, no proposal lies outside of the volume, and a trend needs
  *    three equal deltas that were really seen, or two that are apart as those
- * of another stream are;
+ *    of another stream are;
  *  - without a trend nothing is proposed (Leap: the neighbours);
  *  - pages are paid for, see below.
  *
  * The price.  A proposal costs one credit.  It comes back when the page is
- * read, with a half more, so that a stream may bring one page in vain for two
- * that were read.  Who has none borrows from the volume, which has
- * PREFETCH_START and earns 1/32 for a page read.  And a read that went as at
- * least 12 of the stream's last 16 did, and that nobody had brought, earns the
- * stream a quarter. So of the pages brought in vain there are never more than
+ * read, with as much again, so that a stream may bring one page in vain for
+ * each that was read.  Who has none borrows from the volume, which has
+ * PREFETCH_START, earns 1/32 for a page read, and gets what streams earn and
+ * do not need: what a process reads lies in pieces, and a new piece is a new
+ * stream that has nothing yet.  And a read that went as at least 12 of the
+ * stream's last 16 did, and that nobody had brought, earns the stream a
+ * quarter.  So of the pages brought in vain there are never more than
  *
- *   PREFETCH_START + reads / 32 + foretold / 2 + regular reads missed / 4
+ *   PREFETCH_START + reads / 32 + foretold + regular reads missed / 4
  *
  * and where reads are random the last two are next to nothing: prefetch is off
  * there but for probes, by stream and by volume, and on again when they hit.
  *
  * Units: pages of 4 KiB, or whatever the caller counts in, numbered from 0.
  *
- * Memory: struct prefetch is the caller's, about 12 KiB, ready after
+ * Memory: struct prefetch is the caller's, about 45 KiB, ready after
  * prefetch_init.  Nothing is allocated, nothing needs to be destroyed.
  *
  * Locking: none.  The caller serialises all calls for one volume.
@@ -72,7 +75,7 @@
 
 /* Credits, in parts of a page. */
 #define PREFETCH_COST 32  /* of a proposal */
-#define PREFETCH_BONUS 16 /* beyond its cost, for one that was read */
+#define PREFETCH_BONUS 32 /* beyond its cost, for one that was read */
 #define PREFETCH_TRUST 8  /* for a regular read that was not foretold */
 #define PREFETCH_EARNED 1 /* by the volume for a page read */
 #define PREFETCH_START 16 /* pages that a volume can pay to begin with */
@@ -98,6 +101,7 @@ struct prefetch {
   uint64_t pages;  /* of the volume */
   int32_t credit;  /* that streams may borrow */
   uint16_t widest; /* window, given the caller's cache */
+  uint16_t window; /* of the stream that was read last */
   struct prefetch_stats stats;
   struct prefetch_streams streams;
   uint64_t open[PREFETCH_SETS][PREFETCH_WAYS];
@@ -125,6 +129,10 @@ extern void prefetch_refuse (struct prefetch *p, uint64_t page);
 /* The guest is another (a reboot, say): forgets streams and open proposals.
  * The counters stay, and what the volume may lend. */
 extern void prefetch_forget (struct prefetch *p);
+
+/* How many pages the stream that was read last is to be ahead; 0: it is not. A
+ * caller that learns of hits late should not wait for more than half. */
+extern unsigned prefetch_window (const struct prefetch *p);
 
 extern void prefetch_get_stats (const struct prefetch *p,
                                 struct prefetch_stats *stats);

@@ -34,6 +34,7 @@ change (struct ring *ring, uint32_t n, uint64_t page, const uint8_t *data)
 {
   struct vmswap_ring_cache_entry *shared = shared_entry (ring, n);
   struct ring_cached *entry = &ring->cache.entry[n];
+  uint64_t gone;
 
   RING_SET (&shared->sequence, entry->sequence | 1);
   __atomic_thread_fence (__ATOMIC_RELEASE);
@@ -45,8 +46,12 @@ change (struct ring *ring, uint32_t n, uint64_t page, const uint8_t *data)
   if (entry->sequence == 0) /* that would be an empty one */
     entry->sequence = 2;
   RING_RELEASE (&shared->sequence, entry->sequence);
+  gone = entry->unread ? entry->page : VMSWAP_RING_NO_PAGE;
   entry->page = page;
-  entry->used = 0;
+  entry->unread = data != NULL;
+  entry->number = ring->cache.brought;
+  if (gone != VMSWAP_RING_NO_PAGE)
+    ring_ahead_waste (ring, gone);
 }
 
 int
@@ -108,40 +113,73 @@ ring_cache_holds (const struct ring *ring, uint64_t page)
 }
 
 bool
-ring_cache_note_used (struct ring *ring, uint64_t page)
+ring_cache_note_read (struct ring *ring, uint64_t page)
 {
   const int64_t n = find (ring, page);
 
   if (n == -1)
     return false;
-  ring->cache.entry[n].used = 1;
+  ring->cache.entry[n].unread = false;
   return true;
 }
 
-/* Swap rarely reads a page twice, so one that was read goes first. */
+/* How many pages were brought since this one. */
 static uint32_t
-choose (struct ring *ring, uint64_t page)
+age_of (const struct ring_cache *cache, const struct ring_cached *entry)
 {
-  struct ring_cache *cache = &ring->cache;
-  const uint32_t first = WAYS * vmswap_ring_cache_set_of (page, cache->sets);
-  const struct ring_cached *ways = &cache->entry[first];
+  return (cache->brought - entry->number) & (UINT32_MAX >> 1);
+}
 
-  for (uint32_t way = 0; way < WAYS; ++way)
-    if (ways[way].page == VMSWAP_RING_NO_PAGE)
+/* Who goes first: what was read, then what is old. */
+static uint64_t
+rank (const struct ring_cache *cache, const struct ring_cached *entry)
+{
+  return ((uint64_t) !entry->unread << 32) + age_of (cache, entry);
+}
+
+/* The entry for a page, or -1.  Swap rarely reads a page twice, so one that was
+ * read goes first; one that was not keeps its place until half of a cache was
+ * brought after it. */
+static int64_t
+choose (const struct ring *ring, uint64_t page)
+{
+  const struct ring_cache *cache = &ring->cache;
+  uint32_t first, oldest = 0;
+
+  if (cache->sets == 0)
+    return -1;
+  first = WAYS * vmswap_ring_cache_set_of (page, cache->sets);
+  for (uint32_t way = 0; way < WAYS; ++way) {
+    const struct ring_cached *entry = &cache->entry[first + way];
+
+    if (entry->page == VMSWAP_RING_NO_PAGE)
       return first + way;
-  for (uint32_t way = 0; way < WAYS; ++way)
-    if (ways[way].used)
-      return first + way;
-  return first + cache->victim++ % WAYS;
+    if (rank (cache, entry) > rank (cache, &cache->entry[first + oldest]))
+      oldest = way;
+  }
+  if (cache->entry[first + oldest].unread &&
+      age_of (cache, &cache->entry[first + oldest]) < cache->sets * WAYS / 2)
+    return -1;
+  return first + oldest;
+}
+
+bool
+ring_cache_has_room (const struct ring *ring, uint64_t page)
+{
+  return choose (ring, page) != -1;
 }
 
 void
 ring_cache_put (struct ring *ring, uint64_t page, const uint8_t *data)
 {
-  const int64_t n = find (ring, page);
+  int64_t n = find (ring, page);
 
-  if (ring->cache.sets != 0)
-    change (ring, n == -1 ? choose (ring, page) : (uint32_t) n, page, data);
+  if (n == -1)
+    n = choose (ring, page);
+  if (n == -1)
+    return;
+  ring->cache.brought++;
+  change (ring, (uint32_t) n, page, data);
 }
 
 static void

@@ -218,6 +218,9 @@ ring_posts_turn (struct ring *ring)
     return false;
   if (ring_posts_open (ring, &head) <= 0)
     return false;
+  /* What is written or freed now was not brought in vain if it was read. */
+  ring_ahead_look (ring);
+  ring_ahead_hear (ring);
   while (ring->post_tail != head && done == DONE &&
          ring->post_tail - before < VMSWAP_RING_BATCH) {
     done = ring->stuck.is ? do_stuck_post (ring, head) : do_post (ring);

@@ -112,8 +112,10 @@ take (struct ring *ring, uint32_t tag)
   }
   else if (work->op != VMSWAP_REQUEST_READ)
     set_state (ring, tag, RING_WAIT);
-  else
+  else {
+    ring_ahead_note (ring, work->page);
     set_state (ring, tag, flags ? RING_AHEAD : RING_READ);
+  }
 }
 
 void
@@ -140,6 +142,7 @@ take_new (struct ring *ring)
   const uint32_t head = RING_ACQUIRE (&ring->region.header->submit_head);
   const uint32_t from = requests->submit_tail;
 
+  ring_ahead_look (ring); /* what was read before these reads */
   if (head == from)
     return false;
   requests->submit_tail = head;
@@ -165,7 +168,6 @@ read_page (struct ring *ring, uint32_t tag)
 {
   struct ring_work *work = &ring->requests.work[tag];
   const uint64_t offset = work->page * POOL_PAGE_SIZE;
-  const uint64_t page = work->page;
   const int r = serve_try_read (ring->conn, ring->page, POOL_PAGE_SIZE, offset);
 
   ring_count (ring, TRAFFIC_RING_READS, 1);
@@ -177,7 +179,6 @@ read_page (struct ring *ring, uint32_t tag)
   memcpy (ring_page_at (ring, VMSWAP_RING_TAG_PAGES, tag), ring->page,
           VMSWAP_RING_PAGE_SIZE);
   finish (ring, tag, VMSWAP_STATUS_OK);
-  ring_ahead_read (ring, page, false);
 }
 
 /* At most so many reads in this state, tag by tag, going on where the last look
@@ -192,6 +193,8 @@ do_reads (struct ring *ring, enum ring_work_state state, unsigned most)
   for (uint32_t i = 0; i < tags && requests->open[state] && most; ++i) {
     requests->next = requests->next + 1 < tags ? requests->next + 1 : 0;
     if (requests->work[requests->next].state == state) {
+      if (state == RING_READ)
+        ring_count (ring, TRAFFIC_RING_MISSES, 1);
       read_page (ring, requests->next);
       most--;
     }

@@ -51,6 +51,7 @@ begin_common (struct ring *ring)
   ring->now_ns = ring->room_ns = ring->beat_ns = traffic_clock ();
   ring->device_pages = volume_size (ring->conn->volume) / POOL_PAGE_SIZE;
   ring->stuck.early = ring->post_tail;
+  ring_ahead_begin (ring);
 }
 
 /* The magic is last. */
@@ -84,7 +85,7 @@ load_own_words (struct ring *ring)
   ring->bad_posts = RING_RELAXED (&header->bad_posts);
   ring->lost_posts = RING_RELAXED (&header->lost_posts);
   ring->host_flags = RING_RELAXED (&header->host_flags) & VMSWAP_HOST_FULL;
-  ring->hint_tail = RING_RELAXED (&header->hint_head);
+  ring->hint_tail = ring->hint_head = RING_RELAXED (&header->hint_head);
   for (uint32_t tag = 0; tag < RING_COUNT (ring, REQUESTS); ++tag)
     ring->requests.result_serial[tag] = RING_RELAXED (&results[tag].serial);
 }
@@ -162,7 +163,7 @@ skip_all (struct ring *ring)
   ring->post_tail = ring->drained_tail;
   RING_RELEASE (&header->post_tail, ring->post_tail);
   ring->requests.submit_tail = RING_ACQUIRE (&header->submit_head);
-  ring->hint_tail = RING_RELAXED (&header->hint_head);
+  ring->hint_tail = ring->hint_head = RING_RELAXED (&header->hint_head);
   ring->free_steps = (struct ring_steps){ 0 };
   ring->stuck = (struct ring_stuck){ .early = ring->post_tail };
 }

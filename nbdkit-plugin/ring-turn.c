@@ -17,9 +17,6 @@
 /* How soon a post that the pool refused is looked at again. */
 #define STUCK_MS 10
 
-/* Hits in the cache after which it is to be filled further. */
-#define HINTS_WANTED 8u
-
 void
 ring_interrupt (struct ring *ring)
 {
@@ -38,29 +35,6 @@ ring_notify (struct ring *ring, const vmswap_le32 *event, uint32_t now,
   RING_FULL_BARRIER ();
   if (vmswap_ring_need_event (RING_RELAXED (event), now, before))
     ring_interrupt (ring);
-}
-
-/* Hints are lossy: of too many the newest are taken. */
-static bool
-take_hints (struct ring *ring)
-{
-  const vmswap_le64 *hints = ring_part (ring, VMSWAP_RING_HINTS);
-  const uint32_t count = RING_COUNT (ring, HINTS);
-  const uint32_t head = RING_ACQUIRE (&ring->region.header->hint_head);
-
-  if (head == ring->hint_tail)
-    return false;
-  if (head - ring->hint_tail > count)
-    ring->hint_tail = head - count / 2;
-  for (; ring->hint_tail != head; ++ring->hint_tail) {
-    const uint64_t page = RING_RELAXED (&hints[ring->hint_tail & (count - 1)]);
-
-    if (page < ring->device_pages && ring_cache_note_used (ring, page)) {
-      ring_count (ring, TRAFFIC_RING_HITS, 1);
-      ring_ahead_read (ring, page, true);
-    }
-  }
-  return true;
 }
 
 static void
@@ -82,12 +56,12 @@ ring_turn (struct ring *ring)
   ring_room_turn (ring);
   any = ring_session_turn (ring);
   any |= ring_requests_turn (ring);
+  any |= ring_ahead_learn (ring);
   any |= ring_posts_turn (ring);
   any |= ring_requests_after_posts (ring);
   if (ring->host_state == VMSWAP_HOST_DEAD || ring->draining)
     return any;
-  any |= take_hints (ring);
-  return any || ring_ahead_turn (ring);
+  return ring_ahead_turn (ring) || any;
 }
 
 /* The position of posts after which there is something to do. */
@@ -107,11 +81,12 @@ ring_arm (struct ring *ring)
   struct vmswap_ring_header *header = ring->region.header;
   const uint32_t posts = posts_seen (ring);
   const uint32_t submits = ring->requests.submit_tail;
+  const uint32_t wanted = ring_ahead_patience (ring);
   const bool serves = ring->host_state != VMSWAP_HOST_DEAD && !ring->draining;
 
   RING_SET (&header->post_event, posts);
   RING_SET (&header->submit_event, submits);
-  RING_SET (&header->hint_event, ring->hint_tail + HINTS_WANTED - 1);
+  RING_SET (&header->hint_event, ring->hint_tail + wanted - 1);
   RING_FULL_BARRIER ();
   if (ring_session_is_due (ring))
     return false;
@@ -119,7 +94,7 @@ ring_arm (struct ring *ring)
     return true;
   return RING_ACQUIRE (&header->post_head) == posts &&
          RING_ACQUIRE (&header->submit_head) == submits &&
-         RING_ACQUIRE (&header->hint_head) - ring->hint_tail < HINTS_WANTED;
+         RING_ACQUIRE (&header->hint_head) - ring->hint_tail < wanted;
 }
 
 int

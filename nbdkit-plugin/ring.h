@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "exports.h"
+#include "prefetch.h"
 #include "vmswap-ring.h"
 
 /* A FREE or DISCARD is done in steps; a step has at least so many pages and
@@ -91,23 +92,36 @@ struct ring_stuck {
 struct ring_cached {
   uint64_t page; /* VMSWAP_RING_NO_PAGE: none */
   uint32_t sequence;
-  uint32_t used; /* a hint named it */
+  uint32_t number : 31; /* of pages brought before it; wraps */
+  uint32_t unread : 1;  /* as far as the guest told */
 };
 
 struct ring_cache {
   struct ring_cached *entry; /* 4 x sets */
   uint32_t sets;
-  uint8_t victim; /* the way to be replaced next, if all are alike */
+  uint32_t brought; /* pages in all; wraps */
 };
 
-/* Pages to be brought into the cache. */
+/* Pages that the guest read in a row. */
+#define RING_RUNS 8u
+struct ring_run {
+  uint64_t page, count;
+  uint64_t hits; /* of these, from the cache */
+};
+
+/* Which pages are brought into the cache. */
 #define RING_AHEAD_QUEUE 64u
 struct ring_ahead {
-  uint64_t queue[RING_AHEAD_QUEUE];
-  unsigned first, length;
-  uint64_t last;       /* page that was read */
-  unsigned run;        /* reads in a row */
-  uint64_t fetched_to; /* of that run */
+  struct prefetch prefetch;
+  uint64_t misses[VMSWAP_RING_TAGS_MAX]; /* since it last learned */
+  unsigned nr_misses;
+  struct ring_run runs[RING_RUNS]; /* that may go on */
+  unsigned nr_runs;
+  unsigned rows;     /* runs for which it still is one that reads ahead */
+  uint64_t noted_ns; /* when the last page was noted */
+  uint64_t queue[RING_AHEAD_QUEUE]; /* pages to be brought */
+  unsigned length;
+  bool late; /* the guest is faster than what is brought for it */
 };
 
 struct ring {
@@ -124,7 +138,7 @@ struct ring {
 
   /* Of the guest, copied when they are due. */
   uint64_t features; /* accepted */
-  uint32_t hint_tail;
+  uint32_t hint_tail, hint_head;
 
   /* ring-session.c */
   uint32_t refused_session; /* its features were not offered */
@@ -255,21 +269,47 @@ extern void ring_cache_free (struct ring *ring);
 extern void ring_cache_clear (struct ring *ring);
 
 extern bool ring_cache_holds (const struct ring *ring, uint64_t page);
-extern void ring_cache_put (struct ring *ring, uint64_t page,
-                            const uint8_t *data);
 extern void ring_cache_drop (struct ring *ring, uint64_t page, uint64_t count);
 
-/* Notes that the guest had the page from the cache; false: it is not there. */
-extern bool ring_cache_note_used (struct ring *ring, uint64_t page);
+/* May the page be put there, at the cost of nothing that is still to be read?
+ */
+extern bool ring_cache_has_room (const struct ring *ring, uint64_t page);
+extern void ring_cache_put (struct ring *ring, uint64_t page,
+                            const uint8_t *data);
+
+/* Notes that the guest has read the page; false: it is not there. */
+extern bool ring_cache_note_read (struct ring *ring, uint64_t page);
 
 /* --- ring-ahead.c */
 
-/* The guest read the page, from the cache or not: which will it read next? */
-extern void ring_ahead_read (struct ring *ring, uint64_t page, bool hit);
+/* For a new region, or one that is taken over; the cache is there. */
+extern void ring_ahead_begin (struct ring *ring);
 
-/* Brings one of these pages into the cache. */
-extern bool ring_ahead_turn (struct ring *ring);
+/* Another session. */
 extern void ring_ahead_forget (struct ring *ring);
+
+/* The guest asks for the page.  They are noted in the order in which it does,
+ * not in that of the answers. */
+extern void ring_ahead_note (struct ring *ring, uint64_t page);
+
+/* How far there are hints; those before it are heard before what is noted from
+ * now on. */
+extern void ring_ahead_look (struct ring *ring);
+
+/* Takes up hints. */
+extern bool ring_ahead_hear (struct ring *ring);
+
+/* Takes up hints, and what was noted: which pages will be read next? */
+extern bool ring_ahead_learn (struct ring *ring);
+
+/* A page of the cache goes, and was not read. */
+extern void ring_ahead_waste (struct ring *ring, uint64_t page);
+
+/* Brings some of these pages into the cache. */
+extern bool ring_ahead_turn (struct ring *ring);
+
+/* Hints after which there is more to bring. */
+extern uint32_t ring_ahead_patience (const struct ring *ring);
 
 /* --- ring-room.c */
 

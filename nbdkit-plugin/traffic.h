@@ -40,8 +40,10 @@ enum traffic_ring {
   TRAFFIC_RING_POSTS,
   TRAFFIC_RING_REQUESTS,
   TRAFFIC_RING_READS,      /* of these: reads, which no cache had */
+  TRAFFIC_RING_MISSES,     /* of these: reads that it waited for */
   TRAFFIC_RING_HITS,       /* pages that the guest had from the cache */
   TRAFFIC_RING_AHEAD,      /* pages that were brought there */
+  TRAFFIC_RING_WASTED,     /* of these: gone without having been read */
   TRAFFIC_RING_DOORBELLS,  /* the guest woke the server */
   TRAFFIC_RING_INTERRUPTS, /* the server woke the guest */
   TRAFFIC_RING_BAD,        /* posts and requests that are impossible */

@@ -115,6 +115,8 @@ check_notes (void)
     FUZZ_CHECK (ring.cache.entry[n].page < PAGES ||
                 ring.cache.entry[n].page == VMSWAP_RING_NO_PAGE);
   FUZZ_CHECK (ring.ahead.length <= RING_AHEAD_QUEUE);
+  for (unsigned i = 0; i < ring.ahead.length; ++i)
+    FUZZ_CHECK (ring.ahead.queue[i] < PAGES);
   FUZZ_CHECK (ring.device_pages == PAGES);
 }
 

@@ -376,9 +376,15 @@ driver_read_many (struct driver *d, const uint64_t *pages, unsigned n,
 
   pthread_mutex_lock (&d->lock);
   for (unsigned i = 0; i < n; ++i) {
+    enum driver_source from = FROM_POOL;
+
     tag[i] = NO_SLOT;
-    if (read_post (d, pages[i], data + (size_t) i * PAGE) ||
-        read_cache (d, pages[i], data + (size_t) i * PAGE))
+    if (read_post (d, pages[i], data + (size_t) i * PAGE))
+      from = FROM_POST;
+    else if (read_cache (d, pages[i], data + (size_t) i * PAGE))
+      from = FROM_CACHE;
+    __atomic_fetch_add (&d->reads[from], 1, __ATOMIC_RELAXED);
+    if (from != FROM_POOL)
       continue;
     tag[i] = take_tag_locked (d);
     submit_locked (d, tag[i], VMSWAP_REQUEST_READ, pages[i], 1);

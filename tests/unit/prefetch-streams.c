@@ -153,6 +153,63 @@ check_runs (const char *name, int64_t step, bool known)
   CHECK (m.prefetch.stats.wasted < m.prefetch.stats.reads / 20);
 }
 
+#define PIECE 32u /* pages that were swapped out at once */
+#define PIECES 1000u
+
+/* Two CPUs swapped them out, by turns as it came. */
+static void
+place_pieces (unsigned *place, uint64_t seed)
+{
+  unsigned next[2] = { 0, PAGES / PIECE / 2 };
+
+  for (unsigned i = 0; i < PIECES; ++i) {
+    seed = seed * UINT64_C (6364136223846793005) + 1442695040888963407u;
+    place[i] = next[(seed >> 33) % 4 == 0]++;
+  }
+}
+
+/* Each round begins one page further on, and reads all pieces with a stride. */
+static void
+read_pieces (struct model *m, const unsigned *place, int64_t step,
+             unsigned rounds)
+{
+  const int64_t pages = PIECES * PIECE;
+
+  for (unsigned round = 0; round < rounds; ++round)
+    for (int64_t i = round; i < pages; i += step < 0 ? -step : step) {
+      const uint64_t page = step < 0 ? pages - 1 - i : i;
+
+      model_read (m, (uint64_t) place[page / PIECE] * PIECE + page % PIECE, 1);
+    }
+}
+
+/* Memory that was swapped out in pieces: the second time that it is read with
+ * the same stride, the way through them is known.  When they lie elsewhere, it
+ * is another. */
+static void
+check_pieces (const char *name, int64_t step)
+{
+  static struct model m;
+  static unsigned place[PIECES];
+  struct prefetch_stats before;
+
+  model_init (&m, PAGES);
+  place_pieces (place, 1);
+  read_pieces (&m, place, step, 1);
+  before = m.prefetch.stats;
+  read_pieces (&m, place, step, 6);
+  printf ("%-28s hits=%5.1f%% (the first time %.1f%%)\n", name,
+          100 * model_hit_rate (&m, &before),
+          100.0 * before.hits / before.reads);
+  CHECK (model_hit_rate (&m, &before) >= 0.8);
+  before = m.prefetch.stats;
+  place_pieces (place, 2);
+  read_pieces (&m, place, step, 6);
+  CHECK (model_hit_rate (&m, &before) >= 0.7);
+  model_end (&m);
+  model_check (&m);
+}
+
 /* A guest's readahead fills its gaps in an order of its own. */
 static void
 check_disorder (void)
@@ -177,6 +234,9 @@ main (void)
   check_runs ("runs, backward", -1, true);
   check_runs ("runs, stride 5", 5, true);
   check_runs ("runs anywhere", 1, false);
+  check_pieces ("pieces, stride 5", 5);
+  check_pieces ("pieces, stride 16", 16);
+  check_pieces ("pieces, stride -40", -40);
   check_disorder ();
   return 0;
 }
