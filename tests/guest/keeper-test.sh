@@ -5,7 +5,7 @@
 # attach-test.sh.
 
 mode=ivshmem
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 keeper=$top_builddir/service/vmswap-keep
 vmswapctl=${VMSWAPCTL:-$top_builddir/vmswapctl/vmswapctl}
 killed=0 slowest=0
