@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* guest-pages: in a guest of zram-bench, takes pages from a disk into memory,
+/* guest-pages: in a guest of zram-bench or doors-bench, takes pages from a disk into memory,
  * has the kernel swap them out, and brings them back.
  *
  * Owns one anonymous mapping, and is alone in a memory cgroup, through which it
@@ -11,6 +11,7 @@
  *   load PAGES   map so many, and read them from the start of the disk
  *   pageout      swap all out; ends when none is left in memory
  *   touch        read a byte of each, in order
+ *   pick         the same, in an order that nobody guesses
  *   compare      compare all with the disk
  *   quit
  *
@@ -172,6 +173,24 @@ cmd_touch (void)
     (void) *(volatile uint8_t *) (base + i * PAGE);
 }
 
+/* x -> 5 x + 3 has one cycle through all numbers below a power of two. */
+static void
+cmd_pick (void)
+{
+  uint64_t mask = 1;
+
+  while (mask < npages)
+    mask *= 2;
+  mask--;
+  for (uint64_t i = 0, x = 0; i <= mask; i++) {
+    uint64_t at = x ^ x >> 7;
+
+    x = (5 * x + 3) & mask;
+    if (at < npages)
+      (void) *(volatile uint8_t *) (base + at * PAGE);
+  }
+}
+
 static int
 cmd_compare (void)
 {
@@ -199,9 +218,12 @@ run_command (const char *verb, uint64_t number)
     return cmd_pageout ();
   if (strcmp (verb, "compare") == 0)
     return cmd_compare ();
-  if (strcmp (verb, "touch") != 0)
+  if (strcmp (verb, "touch") == 0)
+    cmd_touch ();
+  else if (strcmp (verb, "pick") == 0)
+    cmd_pick ();
+  else
     return -EINVAL;
-  cmd_touch ();
   return 0;
 }
 

@@ -29,6 +29,8 @@ recipes=$top_srcdir/guest-setup/recipes
 plugin=${VMSWAP_PLUGIN:-$top_builddir/nbdkit-plugin/.libs/nbdkit-vmswap-plugin.so}
 plugin=$(realpath "$plugin" 2>/dev/null || echo "$plugin")
 guest_ram=160
+# The kernel's own checks of memory, as far as Debian's have them (KFENCE: 6.12).
+kernel_checks='slub_debug=FZPU init_on_free=1 kfence.sample_interval=10'
 sequence=0
 started=
 
@@ -323,7 +325,7 @@ guest_said ()
 }
 
 # What a kernel says when something is wrong with it or with its swap.
-complaints='WARNING:|BUG:|Oops|Kernel panic|blocked for more than|Call Trace'
+complaints='WARNING:|BUG:|BUG |Oops|Kernel panic|blocked for more than|Call Trace'
 complaints="$complaints|general protection|rror on swap-device|I/O error"
 complaints="$complaints|Out of memory|invoked oom-killer|rcu: INFO|Bad swap"
 complaints="$complaints|swap_info_get|critical space allocation error"

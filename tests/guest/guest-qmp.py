@@ -4,6 +4,8 @@
 
     guest-qmp.py SOCKET save FILE    write all that the guest is to a file
     guest-qmp.py SOCKET runs         wait until it runs: it was read from a file
+    guest-qmp.py SOCKET unplug ID    ask the guest to give a device up, and wait
+                                     until it has
 
 Waits for events, without a time-out of its own.
 """
@@ -67,11 +69,24 @@ def runs(monitor):
         pass
 
 
+def unplug(monitor, device):
+    monitor.run("device_del", id=device)
+    while True:
+        event = monitor.event()
+        if event.get("event") == "DEVICE_UNPLUG_GUEST_ERROR":
+            sys.exit(f"guest-qmp: the guest does not give {device} up")
+        if (event.get("event") == "DEVICE_DELETED"
+                and event["data"].get("device") == device):
+            return
+
+
 def main(words):
     if len(words) == 3 and words[1] == "save":
         save(Monitor(words[0]), words[2])
     elif len(words) == 2 and words[1] == "runs":
         runs(Monitor(words[0]))
+    elif len(words) == 3 and words[1] == "unplug":
+        unplug(Monitor(words[0]), words[2])
     else:
         sys.exit(__doc__)
 

@@ -8,7 +8,7 @@
 . "$srcdir/ring-host-test.sh"
 
 kernel=${KERNEL:-6.12}
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 ring_host_start r 8 512
 requires blkdiscard
 ring_boot g r "$kernel" "$(command -v blkdiscard)=/usr/bin/blkdiscard-zeroes"

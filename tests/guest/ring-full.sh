@@ -8,7 +8,7 @@
 . "$srcdir/ring-host-test.sh"
 
 kernel=${KERNEL:-6.1}
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 ring_host_start r 8 512
 ring_boot g r "$kernel"
 for words in 'rror on swap-device' 'I/O error' 'critical space allocation'; do

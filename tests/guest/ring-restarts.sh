@@ -8,7 +8,7 @@
 . "$srcdir/ring-host-test.sh"
 
 kills=${KILLS:-20} kernel=${KERNEL:-6.1}
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 ring_host_start r 8 512
 ring_boot g r "$kernel"
 guest_run g 60 "vmswap-setup ivshmem"

@@ -14,7 +14,8 @@ set --
 for script in *.sh guest-init service-init build-initramfs build-module \
               fetch-kernels \
               "$top_srcdir/bootstrap" "$top_srcdir/.ci/run" \
-              "$top_srcdir/bench/zram-bench"; do
+              "$top_srcdir/bench/zram-bench" \
+              "$top_srcdir/bench/doors-bench"; do
   # A release has no .ci.
   [ ! -e "$script" ] || set -- "$@" "$script"
 done

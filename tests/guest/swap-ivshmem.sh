@@ -6,6 +6,5 @@
 . "${srcdir:=$(dirname "$0")}/functions.sh"
 . "$srcdir/attach-test.sh"
 
-# The kernel's own checks of memory, as far as a stock kernel has them.
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 attach_test ivshmem 6.1

@@ -8,7 +8,7 @@
 . "$srcdir/attach-test.sh"
 
 mode=ivshmem kernel=6.1
-guest_append='slub_debug=FZPU init_on_free=1'
+guest_append=$kernel_checks
 mode_server "$plugin" pool=384M "$(export_settings web1 512M)" \
   "$(export_settings web2 512M)"
 mode_image
