@@ -38,7 +38,7 @@ explain (struct pool *pool, struct volume *volume, uint64_t reserve,
             "the pool more with pool=",
             volume_name (volume), human_size (&wanted, reserve),
             human_size (&others, all.reserved - own.reserve),
-            human_size (&utmost, all.reservable));
+            human_at_most (&utmost, all.reservable));
 }
 
 int

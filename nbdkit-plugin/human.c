@@ -40,6 +40,23 @@ human_size (struct human *human, uint64_t bytes)
   return human->text;
 }
 
+const char *
+human_at_most (struct human *human, uint64_t bytes)
+{
+  static const char units[] = "KMGTPE";
+  unsigned unit = 0;
+
+  if (bytes < 10 << 10) {
+    snprintf (human->text, sizeof human->text, "%" PRIu64, bytes);
+    return human->text;
+  }
+  while (unit < sizeof units - 2 && bytes >> 10 * (unit + 2) >= 10)
+    unit++;
+  snprintf (human->text, sizeof human->text, "%" PRIu64 "%c",
+            bytes >> 10 * (unit + 1), units[unit]);
+  return human->text;
+}
+
 int
 human_parse (const char *text, uint64_t *ret)
 {

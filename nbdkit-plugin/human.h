@@ -13,6 +13,9 @@ struct human {
 /* Returns human->text. */
 extern const char *human_size (struct human *human, uint64_t bytes);
 
+/* The same, never more than bytes, and human_parse takes it: for limits. */
+extern const char *human_at_most (struct human *human, uint64_t bytes);
+
 /* The opposite: digits and perhaps one of B, K, M, G, T, P, E, in either case.
  * 0, or -EINVAL: it is none, or too large. */
 extern int human_parse (const char *text, uint64_t *ret);

@@ -187,6 +187,15 @@ answer_page (const struct route *route, struct evhttp_request *request,
 
 typedef void post_fn (const struct evkeyvalq *query, struct operation *ret);
 
+#define MAX_PARAMETERS 3
+
+struct path {
+  const char *path;
+  answer_fn *answer; /* GET; or */
+  post_fn *post;     /* with these, and NULL: */
+  const char *parameters[MAX_PARAMETERS + 1];
+};
+
 static void
 say_missing (struct operation *ret, const char *usage)
 {
@@ -251,8 +260,34 @@ post_reset (const struct evkeyvalq *query, struct operation *ret)
     operate_reset (guest, pages != NULL && strcmp (pages, "all") == 0, ret);
 }
 
+/* Is each parameter one of these, and there once?  A misspelt one would be lost
+ * without a word. */
+static bool
+query_is_known (const struct evkeyvalq *query, const char *const *names,
+                struct operation *ret)
+{
+  const struct evkeyval *pair, *other;
+  unsigned i;
+
+  for (pair = query->tqh_first; pair != NULL; pair = pair->next.tqe_next) {
+    for (i = 0; names[i] != NULL && strcmp (names[i], pair->key) != 0; ++i)
+      ;
+    for (other = pair->next.tqe_next;
+         other != NULL && strcmp (other->key, pair->key) != 0;
+         other = other->next.tqe_next)
+      ;
+    if (names[i] != NULL && other == NULL)
+      continue;
+    ret->status = 400;
+    snprintf (ret->line, sizeof ret->line, "the parameter '%.32s' is %s",
+              pair->key, names[i] == NULL ? "not known" : "there twice");
+    return false;
+  }
+  return true;
+}
+
 static void
-send_operation (struct evhttp_request *request, post_fn *post)
+send_operation (struct evhttp_request *request, const struct path *path)
 {
   const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri (request);
   const char *text = evhttp_uri_get_query (uri);
@@ -262,23 +297,25 @@ send_operation (struct evhttp_request *request, post_fn *post)
 
   /* A NUL would end a name early. */
   if (text != NULL && strstr (text, "%00") == NULL &&
-      evhttp_parse_query_str (text, &query) == 0)
-    post (&query, &operation);
+      evhttp_parse_query_str (text, &query) == 0) {
+    if (query_is_known (&query, path->parameters, &operation))
+      path->post (&query, &operation);
+  }
   else if (text == NULL)
-    post (&query, &operation);
+    path->post (&query, &operation);
   evhttp_clear_headers (&query);
   route_refuse (request, operation.status, "%s", operation.line);
 }
 
-static const struct path {
-  const char *path;
-  answer_fn *answer; /* GET; or */
-  post_fn *post;
-} paths[] = {
-  { "/", answer_page, NULL },           { "/figures", answer_figures, NULL },
-  { "/grow", NULL, post_grow },         { "/json", answer_json, NULL },
-  { "/latency", answer_latency, NULL }, { "/limit", NULL, post_limit },
-  { "/metrics", answer_metrics, NULL }, { "/reset", NULL, post_reset },
+static const struct path paths[] = {
+  { "/", answer_page, NULL, { NULL } },
+  { "/figures", answer_figures, NULL, { NULL } },
+  { "/grow", NULL, post_grow, { "guest", "size" } },
+  { "/json", answer_json, NULL, { NULL } },
+  { "/latency", answer_latency, NULL, { NULL } },
+  { "/limit", NULL, post_limit, { "guest", "quota", "reserve" } },
+  { "/metrics", answer_metrics, NULL, { NULL } },
+  { "/reset", NULL, post_reset, { "guest", "pages" } },
 };
 
 static const struct path *
@@ -393,7 +430,7 @@ route_answer (struct route *route, bool writable,
                   "orders are not taken from web pages: use "
                   "vmswapctl");
   else if (path->post != NULL && method == EVHTTP_REQ_POST && writable)
-    send_operation (request, path->post);
+    send_operation (request, path);
   else
     refuse_method (request, path, writable);
 }

@@ -14,6 +14,8 @@
 #include "screen.h"
 #include "view.h"
 
+#define PAGE 4096 /* bytes, of pages that are counted */
+
 /* The element of the array whose id this is; arrays of two moments mostly have
  * the same at the same place. */
 static const json_t *
@@ -220,14 +222,15 @@ cell_ratio (const struct cells_row *row, char *text, size_t size)
 void
 cell_out (const struct cells_row *row, char *text, size_t size)
 {
-  cells_rate (row->now, row->before, "write_bytes", 1, row->seconds, text,
+  cells_rate (row->now, row->before, "written_pages", PAGE, row->seconds, text,
               size);
 }
 
 void
 cell_in (const struct cells_row *row, char *text, size_t size)
 {
-  cells_rate (row->now, row->before, "read_bytes", 1, row->seconds, text, size);
+  cells_rate (row->now, row->before, "read_pages", PAGE, row->seconds, text,
+              size);
 }
 
 void
@@ -316,13 +319,13 @@ cells_held (const struct cells_row *row)
 double
 cells_out (const struct cells_row *row)
 {
-  return rate (row->now, row->before, "write_bytes", row->seconds);
+  return rate (row->now, row->before, "written_pages", row->seconds);
 }
 
 double
 cells_in (const struct cells_row *row)
 {
-  return rate (row->now, row->before, "read_bytes", row->seconds);
+  return rate (row->now, row->before, "read_pages", row->seconds);
 }
 
 double

@@ -194,10 +194,12 @@ emit_rates (const struct render *render)
   cells_rate (pool, before, "warmed_pages", 4096, seconds, warmed,
               sizeof warmed);
   snprintf (line, sizeof line,
-            "rates  out %s/s  in %s/s  trimmed %s/s  refused %" PRIu64
-            "  bad %" PRIu64 "  cooled %s/s  warmed %s/s",
-            out, in, trimmed, view_number (pool, "refused_writes"),
-            view_number (pool, "bad_pages"), cooled, warmed);
+            "rates  out %s/s  in %s/s  trimmed %s/s  cooled %s/s  warmed %s/s;"
+            "  ever: refused %" PRIu64 "  bad %" PRIu64,
+            out, in, trimmed, cooled, warmed,
+            view_number (pool, "refused_writes") +
+                view_number (pool, "quota_refused_writes"),
+            view_number (pool, "bad_pages"));
   emit (render, SCREEN_PLAIN, line);
 }
 

@@ -159,9 +159,17 @@ static int
 replace_file (const char *path, const char *text, size_t size)
 {
   char fresh[4096];
+  struct stat st;
   FILE *file;
   int fd;
 
+  if (lstat (path, &st) == 0 && !S_ISREG (st.st_mode)) {
+    complain ("%s is there and is no regular file, which this would replace: "
+              "give another path; without --textfile it goes to the standard "
+              "output",
+              path);
+    return -1;
+  }
   if ((size_t) snprintf (fresh, sizeof fresh, "%s.XXXXXX", path) >=
       sizeof fresh) {
     complain ("%s: the path is too long", path);

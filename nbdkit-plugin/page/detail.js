@@ -4,8 +4,8 @@
 const detail = { id: null, guest: null };
 
 const CHARTS = [
-  { key: "out", label: "Swapped out", figures: ["write_bytes"] },
-  { key: "in", label: "Swapped in", figures: ["read_bytes"] },
+  { key: "out", label: "Swapped out", figures: ["written_pages"] },
+  { key: "in", label: "Swapped in", figures: ["read_pages"] },
   { key: "trim", label: "Discarded", figures: ["trim_bytes"] },
 ];
 

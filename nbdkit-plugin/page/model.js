@@ -44,10 +44,12 @@ function rise(now, before, figures) {
   return sum;
 }
 
-function follow(track, counters, now, before) {
+// unit: of counters that count something else than what is shown.
+function follow(track, counters, now, before, unit = {}) {
   for (const name in counters) {
     const risen = model.seconds === null ? null : rise(now, before, counters[name]);
-    track.rate[name] = risen === null ? null : risen / model.seconds;
+    track.rate[name] = risen === null ? null
+                                        : risen * (unit[name] || 1) / model.seconds;
     track.history[name].push(track.rate[name]);
     const excess = track.history[name].length - model.times.length;
     if (excess > 0) track.history[name].splice(0, excess);
@@ -65,13 +67,16 @@ function lately(track, name) {
   return Math.round(sum);
 }
 
+// What was stored and read: requests that were refused are none of it.
 const GUEST_COUNTERS = {
-  out: ["write_bytes"],
-  in: ["read_bytes"],
+  out: ["written_pages"],
+  in: ["read_pages"],
   trim: ["trim_bytes"],
   refused: ["full_errors"],
   failed: ["io_errors"],
 };
+
+const GUEST_UNITS = { out: 4096, in: 4096 };
 
 const POOL_COUNTERS = {
   out: ["written_pages"],
@@ -132,7 +137,7 @@ function makeGuest(id) {
 
 function takeGuest(figures, latency, latencyBefore) {
   const guest = model.guests.get(figures.id) || makeGuest(figures.id);
-  follow(guest, GUEST_COUNTERS, figures, guest.now);
+  follow(guest, GUEST_COUNTERS, figures, guest.now, GUEST_UNITS);
   guest.now = figures;
   guest.name = nameText(figures.name);
   guest.state = stateOf(figures);

@@ -150,6 +150,8 @@ for wrong in '/grow' '/grow?guest=web1' '/grow?guest=web1&size=' \
              '/grow?guest=web1&size=99999999999999999999' '/reset' \
              '/reset?guest=web1&pages=some' '/limit?guest=web1' \
              '/limit?guest=web1&quota=1' '/limit?guest=web1&quota=-1' \
+             '/limit?guest=web1&quota=1M&reserv=0' \
+             '/limit?guest=web1&quota=1M&quota=2M' \
              '/reset?guest=we%00b1' '/grow?%=1'; do
     code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
         --unix-socket "$control" "http://localhost$wrong")

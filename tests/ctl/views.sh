@@ -56,6 +56,9 @@ textfile_agrees ()
 poll 60 textfile_agrees || fail "the text file differs"
 [ "$(stat -c %a "$dir/textfile/vmswap.prom")" = 644 ] || fail "its mode"
 [ "$(ls -A "$dir/textfile")" = vmswap.prom ] || fail "more files"
+mkfifo "$dir/fifo"
+ctl 2 metrics --textfile "$dir/fifo"
+[ -p "$dir/fifo" ] || fail "a fifo was replaced"
 ctl 2 metrics --textfile "$dir/none/vmswap.prom"
 
 # No guests, and a full registry of words that --all knows.

@@ -33,6 +33,20 @@ static const struct {
   { UINT64_MAX, "16E" },
 };
 
+static const struct {
+  uint64_t bytes;
+  const char *text;
+} most[] = {
+  { 0, "0" },
+  { 10239, "10239" },
+  { 10240, "10K" },
+  { 56356045, "53M" },
+  { UINT64_C (2047) << 20, "2047M" },
+  { (UINT64_C (10) << 30) - 1, "10239M" },
+  { UINT64_C (10) << 30, "10G" },
+  { UINT64_MAX, "15E" },
+};
+
 int
 main (void)
 {
@@ -45,5 +59,16 @@ main (void)
                human.text, cases[i].text);
       failed = 1;
     }
+  for (size_t i = 0; i < sizeof most / sizeof most[0]; ++i) {
+    uint64_t back;
+
+    human_at_most (&human, most[i].bytes);
+    if (strcmp (human.text, most[i].text) != 0 ||
+        human_parse (human.text, &back) != 0 || back > most[i].bytes) {
+      fprintf (stderr, "at most %" PRIu64 ": '%s' instead of '%s'\n",
+               most[i].bytes, human.text, most[i].text);
+      failed = 1;
+    }
+  }
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
