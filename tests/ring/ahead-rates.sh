@@ -46,21 +46,30 @@ measure ()
     [ "$seen" -le "$cache" ] || fail "$1: $seen hits, and $cache reads"
 }
 
+# assert NAME SIZE PATTERN READS HITS WASTED: a server that does not get its CPU
+# brings pages late, so a guest that takes its time may try again: what is asserted
+# is what is foretold, and not how fast.  Standard input is $dir/requests.
+assert ()
+{
+    for factor in 1 3 10; do
+        measure "$1" "$2" "$3" "$4" $((pace * factor)) <"$dir/requests"
+        [ "$hits" -lt "$5" ] || [ "$wasted" -gt "$6" ] || return 0
+    done
+    fail "$1: $hits % were there, and $wasted in 10000 in vain: not $5 and $6"
+}
+
 # expect PATTERN READS HITS WASTED
 expect ()
 {
-    measure "$1" 256M "$1" "$2" "$pace"
-    [ "$hits" -ge "$3" ] || fail "$1: less than $3 % were there"
-    [ "$wasted" -le "$4" ] || fail "$1: more than $4 in 10000 in vain"
+    : >"$dir/requests"
+    assert "$1" 256M "$1" "$2" "$3" "$4"
 }
 
 # replay STREAM HITS WASTED [WAY]
 replay ()
 {
     xz -dc "$streams/$1.txt.xz" >"$dir/requests"
-    measure "${4:-replay} $1" 1G "${4:-replay}" 60000 "$pace" <"$dir/requests"
-    [ "$hits" -ge "$2" ] || fail "$1: less than $2 % were there"
-    [ "$wasted" -le "$3" ] || fail "$1: more than $3 in 10000 in vain"
+    assert "${4:-replay} $1" 1G "${4:-replay}" 60000 "$2" "$3"
 }
 
 table ()
