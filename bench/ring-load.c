@@ -10,9 +10,9 @@
  *   cache MS       reads in a row, those that the cache had
  *   row MS         the same, all of them
  *   pool MS        reads at random, one after the other
- *   asleep MS      the same, each after a pause in which the server falls
- * asleep deep MS        reads at random, 16 at once verify         reads the
- * whole span and compares
+ *   asleep MS      the same, each after a pause in which the server sleeps
+ *   deep MS        reads at random, 16 at once
+ *   verify         reads the whole span and compares
  *
  * Content is as in nbd-load: samples mixed, and every read is compared, outside
  * of what is timed. */
