@@ -44,16 +44,6 @@ static struct reader readers[STREAMS];
 static uint8_t *version; /* per page: how often it was written; 0: never */
 static uint64_t pace_ns;
 
-static uint64_t
-mix (uint64_t *state)
-{
-  uint64_t z = *state += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
 /* A page that compresses, as most do, and is like no other. */
 static void
 fill (uint8_t *data, uint64_t page)
@@ -64,7 +54,7 @@ fill (uint8_t *data, uint64_t page)
   if (version[page] == 0)
     return;
   for (unsigned i = 0; i < PAGE / 4; i += sizeof state) {
-    const uint64_t word = mix (&state);
+    const uint64_t word = driver_random (&state);
 
     memcpy (data + i, &word, sizeof word);
   }
@@ -133,7 +123,7 @@ reader_next (struct reader *r)
   const uint64_t page = r->first + (uint64_t) r->at;
 
   if (r->step == 0)
-    r->at = (int64_t) (mix (&r->random) % r->pages);
+    r->at = (int64_t) (driver_random (&r->random) % r->pages);
   else
     r->at += r->step;
   if (r->at < 0)
@@ -177,7 +167,8 @@ read_four (uint64_t reads, bool mixed, uint64_t seed)
 {
   four_begin ();
   for (uint64_t i = 0; i < reads; ++i)
-    read_page (reader_next (&readers[(mixed ? mix (&seed) : i) % STREAMS]));
+    read_page (
+        reader_next (&readers[(mixed ? driver_random (&seed) : i) % STREAMS]));
 }
 
 static uint64_t reads_each;

@@ -112,6 +112,9 @@ extern void driver_look_locked (struct driver *d);
 extern bool driver_wait_locked (struct driver *d);
 extern uint64_t driver_now_ns (void);
 
+/* The next of a sequence that looks random (splitmix64). */
+extern uint64_t driver_random (uint64_t *state);
+
 #define RELAXED(p) __atomic_load_n (p, __ATOMIC_RELAXED)
 #define ACQUIRE(p) __atomic_load_n (p, __ATOMIC_ACQUIRE)
 #define SET(p, v) __atomic_store_n (p, v, __ATOMIC_RELAXED)

@@ -30,16 +30,6 @@ static struct driver driver;
 static const char *path;
 static uint64_t end_ns, state;
 
-static uint64_t
-roll (uint64_t *s)
-{
-  uint64_t z = *s += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
 static bool
 is_over (void)
 {
@@ -54,15 +44,15 @@ lie (uint64_t *s, uint64_t about)
                                     UINT32_MAX, 0x7fffffff, 0x80000000,
                                     UINT64_MAX, 1u << 20,   4096 };
 
-  switch (roll (s) % 4) {
+  switch (driver_random (s) % 4) {
   case 0:
-    return about + roll (s) % 5 - 2;
+    return about + driver_random (s) % 5 - 2;
   case 1:
-    return edges[roll (s) % (sizeof edges / sizeof edges[0])];
+    return edges[driver_random (s) % (sizeof edges / sizeof edges[0])];
   case 2:
-    return roll (s) % (2 * driver.device_pages);
+    return driver_random (s) % (2 * driver.device_pages);
   default:
-    return roll (s);
+    return driver_random (s);
   }
 }
 
@@ -72,8 +62,8 @@ lie_in (uint64_t *s, unsigned part)
 {
   const uint64_t bytes =
       vmswap_ring_part_size (part, driver.geometry.parts[part].count);
-  uint32_t *word =
-      (uint32_t *) driver_part (&driver, part) + roll (s) % (bytes / 4);
+  uint32_t *word = (uint32_t *) driver_part (&driver, part) +
+                   driver_random (s) % (bytes / 4);
 
   SET (word, (uint32_t) lie (s, RELAXED (word)));
 }
@@ -86,12 +76,12 @@ lie_in_header (uint64_t *s)
     &h->post_head,  &h->submit_head,    &h->hint_head,
     &h->tail_event, &h->complete_event, &h->guest_state,
   };
-  uint32_t *word = words[roll (s) % (sizeof words / sizeof words[0])];
+  uint32_t *word = words[driver_random (s) % (sizeof words / sizeof words[0])];
 
   SET (word, (uint32_t) lie (s, RELAXED (word)));
-  if (roll (s) % 64 == 0)
+  if (driver_random (s) % 64 == 0)
     SET (&h->session, (uint32_t) lie (s, h->session_ack));
-  if (roll (s) % 64 == 0)
+  if (driver_random (s) % 64 == 0)
     SET (&h->guest_features, lie (s, VMSWAP_RING_FEATURES));
 }
 
@@ -106,8 +96,8 @@ change (void *opaque)
 
   while (!is_over ()) {
     for (unsigned i = 0; i < 64; ++i)
-      lie_in (&s, parts[roll (&s) % (sizeof parts / sizeof parts[0])]);
-    if (roll (&s) % 256 == 0)
+      lie_in (&s, parts[driver_random (&s) % (sizeof parts / sizeof parts[0])]);
+    if (driver_random (&s) % 256 == 0)
       lie_in_header (&s);
   }
   return NULL;
@@ -127,9 +117,9 @@ post_raw (uint64_t *s)
     return;
   }
   posts[head % DRIVER_COUNT (&driver, POSTS)] = (struct vmswap_ring_post){
-    .page = roll (s) % driver.device_pages,
-    .arg = (uint32_t) (roll (s) % DRIVER_COUNT (&driver, SLOTS)) + 1,
-    .op = (uint8_t) (roll (s) % 3 + 1),
+    .page = driver_random (s) % driver.device_pages,
+    .arg = (uint32_t) (driver_random (s) % DRIVER_COUNT (&driver, SLOTS)) + 1,
+    .op = (uint8_t) (driver_random (s) % 3 + 1),
   };
   RELEASE (&h->post_head, head + 1);
 }
@@ -141,13 +131,14 @@ submit_raw (uint64_t *s)
   struct vmswap_ring_request *requests =
       driver_part (&driver, VMSWAP_RING_REQUESTS);
   vmswap_le32 *submits = driver_part (&driver, VMSWAP_RING_SUBMITS);
-  const uint32_t tag = roll (s) % DRIVER_COUNT (&driver, REQUESTS);
+  const uint32_t tag = driver_random (s) % DRIVER_COUNT (&driver, REQUESTS);
   const uint32_t head = RELAXED (&h->submit_head);
 
-  requests[tag].page = roll (s) % driver.device_pages;
-  requests[tag].op = (uint8_t) (roll (s) % 3 + 1);
-  requests[tag].count =
-      requests[tag].op == VMSWAP_REQUEST_DISCARD ? (uint32_t) roll (s) : 1;
+  requests[tag].page = driver_random (s) % driver.device_pages;
+  requests[tag].op = (uint8_t) (driver_random (s) % 3 + 1);
+  requests[tag].count = requests[tag].op == VMSWAP_REQUEST_DISCARD
+                            ? (uint32_t) driver_random (s)
+                            : 1;
   requests[tag].after = RELAXED (&h->post_tail);
   RELEASE (&requests[tag].serial, requests[tag].serial + 1);
   SET (&submits[head % DRIVER_COUNT (&driver, SUBMITS)], tag);
@@ -178,7 +169,7 @@ lies (void)
 
   begin ();
   if (pthread_create (&thread, NULL, change,
-                      (void *) (uintptr_t) roll (&state)) != 0)
+                      (void *) (uintptr_t) driver_random (&state)) != 0)
     exit (2);
   for (unsigned i = 0; !is_over (); ++i) {
     post_raw (&state);
@@ -186,7 +177,7 @@ lies (void)
     if (i % 16 == 0)
       driver_ring (&driver);
     if (ACQUIRE (&driver.header->host_state) == VMSWAP_HOST_DEAD ||
-        roll (&state) % 20000 == 0)
+        driver_random (&state) % 20000 == 0)
       begin ();
   }
   pthread_join (thread, NULL);
@@ -197,14 +188,14 @@ scribble (void)
 {
   begin ();
   while (!is_over ()) {
-    uint32_t *word =
-        (uint32_t *) driver.region +
-        roll (&state) % (roll (&state) % 2 ? 1024 : driver.size / 4);
+    uint32_t *word = (uint32_t *) driver.region +
+                     driver_random (&state) %
+                         (driver_random (&state) % 2 ? 1024 : driver.size / 4);
 
     SET (word, (uint32_t) lie (&state, RELAXED (word)));
-    if (roll (&state) % 64 == 0)
+    if (driver_random (&state) % 64 == 0)
       driver_ring (&driver);
-    if (roll (&state) % 4096 == 0)
+    if (driver_random (&state) % 4096 == 0)
       begin ();
   }
 }
@@ -220,14 +211,15 @@ flood (void)
     driver_ring (&driver);
     post_raw (&state);
     submit_raw (&state);
-    SET (&h->hint_head, h->hint_head + (uint32_t) roll (&state) % 3000);
-    if (roll (&state) % 16 == 0) {
+    SET (&h->hint_head,
+         h->hint_head + (uint32_t) driver_random (&state) % 3000);
+    if (driver_random (&state) % 16 == 0) {
       post_raw (&state);
       posts[(h->post_head - 1) % DRIVER_COUNT (&driver, POSTS)] =
           (struct vmswap_ring_post){ .op = VMSWAP_POST_FREE,
                                      .arg = (uint32_t) driver.device_pages };
     }
-    if (roll (&state) % 1024 == 0)
+    if (driver_random (&state) % 1024 == 0)
       SET (&h->session, h->session + 1);
     SET (&h->tail_event, h->post_tail);
     SET (&h->complete_event, h->complete_head);
@@ -241,8 +233,8 @@ garbage (void)
 
   do {
     for (unsigned i = 0; i < sizeof words; ++i)
-      words[i] = (uint8_t) roll (&state);
-    if (send (driver.socket, words, 1 + roll (&state) % sizeof words,
+      words[i] = (uint8_t) driver_random (&state);
+    if (send (driver.socket, words, 1 + driver_random (&state) % sizeof words,
               MSG_NOSIGNAL) == -1 &&
         errno != EPIPE && errno != ECONNRESET)
       exit (2);
@@ -257,9 +249,9 @@ static void
 comings (void)
 {
   do {
-    const uint64_t n = roll (&state) % 200;
+    const uint64_t n = driver_random (&state) % 200;
 
-    if (roll (&state) % 2)
+    if (driver_random (&state) % 2)
       begin ();
     for (uint64_t i = 0; i < n; ++i)
       post_raw (&state);

@@ -22,16 +22,6 @@
 static struct driver driver;
 static uint64_t shadow[PAGES], min_resyncs, end_ns;
 
-static uint64_t
-roll (uint64_t *s)
-{
-  uint64_t z = *s += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
 static void
 make (uint64_t value, uint8_t *data)
 {
@@ -39,7 +29,7 @@ make (uint64_t value, uint8_t *data)
 
   memset (data, 0, PAGE);
   for (unsigned i = 0; value != 0 && i < PAGE; i += sizeof s) {
-    const uint64_t word = value % 3 ? roll (&s) : value;
+    const uint64_t word = value % 3 ? driver_random (&s) : value;
 
     memcpy (data + i, &word, sizeof word);
   }
@@ -97,11 +87,11 @@ run (void *opaque)
   const uint64_t n = s % THREADS;
 
   while (goes_on ()) {
-    const uint64_t page = roll (&s) % (PAGES / THREADS) * THREADS + n;
-    const uint64_t what = roll (&s) % 100;
+    const uint64_t page = driver_random (&s) % (PAGES / THREADS) * THREADS + n;
+    const uint64_t what = driver_random (&s) % 100;
 
     if (what < 75)
-      change (page, what, roll (&s) | 1);
+      change (page, what, driver_random (&s) | 1);
     else
       check (page);
   }

@@ -47,21 +47,11 @@ struct thread {
   uint64_t ops, refused;
 };
 
-static uint64_t
-mix (uint64_t *state)
-{
-  uint64_t z = *state += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
 /* One in four is a fill page, one does not compress, two do. */
 static void
 make_content (uint64_t value, uint8_t *data)
 {
-  uint64_t state = value, word = mix (&state);
+  uint64_t state = value, word = driver_random (&state);
 
   if (value == 0)
     word = 0;
@@ -70,7 +60,7 @@ make_content (uint64_t value, uint8_t *data)
   for (unsigned i = 0; i < PAGE; i += sizeof word) {
     memcpy (data + i, &word, sizeof word);
     if (value % 4 == 1 || (value % 4 != 0 && i % 128 == 0))
-      word = mix (&state);
+      word = driver_random (&state);
   }
 }
 
@@ -119,7 +109,8 @@ read_one (uint64_t n)
 static void
 write_one (struct thread *t, uint64_t n, bool slowly)
 {
-  const uint64_t value = mix (&t->random) | 1u << (mix (&t->random) % 3);
+  const uint64_t value =
+      driver_random (&t->random) | 1u << (driver_random (&t->random) % 3);
   uint8_t data[PAGE];
   int r;
 
@@ -173,8 +164,8 @@ run (void *opaque)
   const uint64_t own = nr_pages / option.threads;
 
   while (goes_on ()) {
-    const uint64_t what = mix (&t->random) % 100;
-    const uint64_t i = mix (&t->random) % own, n = own_page (t, i);
+    const uint64_t what = driver_random (&t->random) % 100;
+    const uint64_t i = driver_random (&t->random) % own, n = own_page (t, i);
 
     t->ops++;
     if (what < 40)
