@@ -16,8 +16,8 @@ const char *
 human_size (struct human *human, uint64_t bytes)
 {
   static const char units[] = "KMGTPE";
-  unsigned unit = 0;
-  uint64_t whole, rest, tenths;
+  unsigned unit = 0, shift;
+  uint64_t whole, rest, tenths, half;
 
   if (bytes < 1024) {
     snprintf (human->text, sizeof human->text, "%" PRIu64, bytes);
@@ -25,9 +25,11 @@ human_size (struct human *human, uint64_t bytes)
   }
   while (unit < sizeof units - 2 && bytes >> 10 * (unit + 2) != 0)
     unit++;
-  whole = bytes >> 10 * (unit + 1);
-  rest = bytes >> 10 * unit & 1023; /* 1024th parts of the unit */
-  tenths = whole * 10 + (rest * 10 + 512) / 1024;
+  shift = 10 * (unit + 1);
+  half = UINT64_C (1) << (shift - 1);
+  whole = bytes >> shift;
+  rest = bytes & (2 * half - 1); /* of one unit: ten times it fits */
+  tenths = whole * 10 + ((rest * 10 + half) >> shift);
   if (tenths < 100 && tenths % 10 != 0)
     snprintf (human->text, sizeof human->text, "%" PRIu64 ".%" PRIu64 "%c",
               tenths / 10, tenths % 10, units[unit]);
@@ -36,7 +38,7 @@ human_size (struct human *human, uint64_t bytes)
               units[unit]);
   else
     snprintf (human->text, sizeof human->text, "%" PRIu64 "%c",
-              whole + (rest >= 512), units[unit]);
+              whole + (rest >= half), units[unit]);
   return human->text;
 }
 

@@ -10,13 +10,14 @@ function sizeText(bytes) {
   if (bytes < 1024) return String(bytes);
   let unit = 0;
   while (unit < 5 && bytes >= 1024 ** (unit + 2)) unit++;
-  const whole = Math.floor(bytes / 1024 ** (unit + 1));
-  const rest = Math.floor(bytes / 1024 ** unit) % 1024;
-  const tenths = whole * 10 + Math.floor((rest * 10 + 512) / 1024);
+  const size = 1024 ** (unit + 1);
+  const whole = Math.floor(bytes / size);
+  const rest = bytes % size;
+  const tenths = whole * 10 + Math.floor((rest * 10 + size / 2) / size);
   const letter = "KMGTPE"[unit];
   if (tenths < 100)
     return (tenths % 10 ? (tenths / 10).toFixed(1) : tenths / 10) + letter;
-  return whole + (rest >= 512 ? 1 : 0) + letter;
+  return whole + (rest >= size / 2 ? 1 : 0) + letter;
 }
 
 const perSecond = bytes => bytes === null ? UNKNOWN : sizeText(bytes) + "/s";
