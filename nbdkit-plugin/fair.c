@@ -19,8 +19,8 @@
  *     belong to one connection.
  *  2. Somebody waits only while all seats are taken, but for a moment; and the
  *     first in line wakes by itself.  So nobody waits for a thread that ended.
- *  3. A thread is lowered only if it stood in line in this tick or the last, or
- *     has not been here since.
+ *  3. A thread is lowered only if it stood in line, or was busy without a
+ * sleep, in this tick or the last, or has not been here since.
  *  4. crowded is true if several guests were active in this tick or the last.
  *
  * What it costs: alone, a coarse clock and a few loads; no lock is taken but
@@ -48,9 +48,12 @@
 #define LEASE_NS UINT64_C (100000)
 
 /* A lowered thread gets what the others leave, and does not finish its slice
- * when one of them wakes up.  A guest that asks for one page at a time, or four,
- * otherwise waits for the slice of a thread that serves the flood. */
+ * when one of them wakes up.  A guest that asks for one page at a time, or
+ * four, otherwise waits for the slice of a thread that serves the flood. */
 #define LOWEST_NICE 19
+/* The thread of a ring that is busy is one, and lowered less: with the lowest a
+ * guest on a ring has a fifth of its pages beside a flood over NBD. */
+#define BUSY_NICE 4
 #define LONG_SLICE_NS UINT64_C (100000000)
 
 struct fair_waiter {
@@ -76,7 +79,8 @@ static _Thread_local struct seat *mine;
 static _Thread_local uint64_t left_at; /* nanoseconds: its last fair_leave */
 static _Thread_local bool quick;       /* was it back within a lease? */
 static _Thread_local bool lowered;
-static _Thread_local uint64_t queued_in; /* tick in which it stood in line */
+static _Thread_local uint64_t queued_in; /* tick in which it stood in line, or
+                                          * was busy */
 
 static uint64_t
 nanoseconds (clockid_t clock)
@@ -145,7 +149,8 @@ fair_start (void)
   errno = 0;
   usual_nice = getpriority (PRIO_PROCESS, 0);
   /* Of another policy, the operator knows why. */
-  if (errno == 0 && sched_getscheduler (0) == SCHED_OTHER && pthread_create (&thread, NULL, try_nice, NULL) == 0)
+  if (errno == 0 && sched_getscheduler (0) == SCHED_OTHER &&
+      pthread_create (&thread, NULL, try_nice, NULL) == 0)
     pthread_join (thread, NULL);
   if (!may_lower)
     nbdkit_debug ("fair: threads of guests that flood keep their priority: the "
@@ -183,13 +188,13 @@ mark_active (struct gate *gate, uint64_t tick)
   pthread_mutex_unlock (&ticks_lock);
 }
 
-/* The thread stands in line in this tick. */
+/* The thread stands in line in this tick, or is busy. */
 static void
-lower (uint64_t tick)
+lower (uint64_t tick, int nice)
 {
   queued_in = tick;
   if (may_lower && !lowered)
-    lowered = set_schedule (LOWEST_NICE, LONG_SLICE_NS) == 0;
+    lowered = set_schedule (nice, LONG_SLICE_NS) == 0;
 }
 
 static void
@@ -282,10 +287,19 @@ queue_locked (struct gate *gate)
   return waiter.seat;
 }
 
+/* A seat for this thread, if none stands in line. */
+static bool
+find_seat_locked (struct gate *gate, uint64_t now)
+{
+  mine = gate->first == NULL ? find_free_locked (gate, now) : NULL;
+  if (mine != NULL)
+    take (mine, self, now);
+  return mine != NULL;
+}
+
 static void
 enter_crowded (struct gate *gate, uint64_t tick)
 {
-  bool queued = false;
   const uint64_t now = nanoseconds (CLOCK_MONOTONIC);
 
   if (self == 0)
@@ -294,19 +308,16 @@ enter_crowded (struct gate *gate, uint64_t tick)
   pthread_mutex_lock (&gate->lock);
   if (mine != NULL && my_gate == gate && mine->owner == self)
     mine->inside = true;
-  else {
-    mine = gate->first == NULL ? find_free_locked (gate, now) : NULL;
-    if (mine != NULL)
-      take (mine, self, now);
-    else {
-      mine = queue_locked (gate);
-      queued = true;
-    }
-    my_gate = gate;
+  else if (!find_seat_locked (gate, now)) {
+    /* Before it waits: else the first requests of a flood's threads are served
+     * before others. */
+    pthread_mutex_unlock (&gate->lock);
+    lower (tick, LOWEST_NICE);
+    pthread_mutex_lock (&gate->lock);
+    mine = queue_locked (gate);
   }
+  my_gate = gate;
   pthread_mutex_unlock (&gate->lock);
-  if (queued)
-    lower (tick);
 }
 
 static void
@@ -327,11 +338,23 @@ leave_crowded (struct gate *gate)
   pthread_mutex_unlock (&gate->lock);
 }
 
+static uint64_t
+this_tick (void)
+{
+  return nanoseconds (CLOCK_MONOTONIC_COARSE) / (TICK_MS * UINT64_C (1000000));
+}
+
+void
+fair_busy (void)
+{
+  if (atomic_load_explicit (&crowded, memory_order_relaxed))
+    lower (this_tick (), usual_nice + BUSY_NICE);
+}
+
 void
 fair_enter (struct gate *gate)
 {
-  const uint64_t tick =
-      nanoseconds (CLOCK_MONOTONIC_COARSE) / (TICK_MS * UINT64_C (1000000));
+  const uint64_t tick = this_tick ();
 
   if (__builtin_expect (
           atomic_load_explicit (&gate->tick, memory_order_relaxed) != tick, 0))

@@ -8,7 +8,9 @@
  * enough to use all CPUs, and bounds how many threads are in line before those
  * of another guest.  A thread that had to wait also has a lower priority (nice)
  * for the next second, if the server may take that back (LimitNICE=+0 of a
- * service, or CAP_SYS_NICE).  While one guest is active, its gate is open.
+ * service, or CAP_SYS_NICE).  The thread of a ring that does not sleep has a
+ * somewhat lower one, and neither finishes its slice when another thread wakes
+ * up.  While one guest is active, its gate is open.
  *
  * Whoever has passed the gate must neither wait for room nor for a disk before
  * fair_leave: other requests of the guest may be waiting behind it, and one of
@@ -54,5 +56,10 @@ extern void fair_destroy (struct gate *gate);
 /* Around the service of a request, by the thread that serves it. */
 extern void fair_enter (struct gate *gate);
 extern void fair_leave (struct gate *gate);
+
+/* By a thread that serves one guest alone, and has not slept for some time:
+ * while several guests are active, those that wake up go first for the next
+ * second. */
+extern void fair_busy (void);
 
 #endif /* VMSWAP_FAIR_H */

@@ -26,12 +26,14 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "fair.h"
 #include "ivshmem-guest.h"
 #include "report.h"
 
 #define MS_NS UINT64_C (1000000)
 #define SOCKETS_NS (100 * MS_NS)
 #define DEAF_NS (200 * MS_NS)
+#define BUSY_NS (2 * MS_NS) /* without a sleep: others go first */
 
 #define WINDOW_MIN_NS UINT64_C (10000)
 #define WINDOW_MAX_NS UINT64_C (200000)
@@ -303,6 +305,7 @@ sleep_until_rung (struct ivshmem_guest *guest)
   now = traffic_clock ();
   learn (guest, now - start, now);
   guest->idle_ns = 0;
+  guest->busy_ns = now;
   guest->sockets_ns = now + SOCKETS_NS;
 }
 
@@ -312,6 +315,10 @@ serve (struct ivshmem_guest *guest)
   struct ring *ring = &guest->ring;
   const bool any = ring_turn (ring);
 
+  if (ring->now_ns - guest->busy_ns >= BUSY_NS) {
+    guest->busy_ns = ring->now_ns;
+    fair_busy ();
+  }
   if (ring->now_ns >= guest->sockets_ns) {
     guest->sockets_ns = ring->now_ns + SOCKETS_NS;
     look (guest, 0);
