@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Values of parameters: what people write, checked.  Owns nothing. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "human.h"
+#include "value.h"
+
+const char *
+value_show (struct shown *shown, const char *value)
+{
+  const size_t room = sizeof shown->text - 4;
+  size_t i;
+
+  for (i = 0; i < room && value[i] != '\0'; ++i)
+    shown->text[i] = value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?';
+  strcpy (&shown->text[i], value[i] == '\0' ? "" : "...");
+  return shown->text;
+}
+
+/* nbdkit_parse_size says what it dislikes without naming the parameter, so
+ * it only gets to see what has the form of a size. */
+static bool
+looks_like_size (const char *value)
+{
+  size_t digits = strspn (value, "0123456789");
+
+  return digits > 0 && digits <= 18 &&
+         (value[digits] == '\0' ||
+          (strchr ("bBkKmMgGtTpPeEsS", value[digits]) != NULL &&
+           value[digits + 1] == '\0'));
+}
+
+int
+value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
+             uint64_t *ret)
+{
+  struct shown shown;
+  struct human limit;
+  int64_t size;
+
+  if (!looks_like_size (value)) {
+    nbdkit_error ("%s=%s is not a size: give a number and perhaps one of the "
+                  "suffixes K, M, G, T, such as 4G",
+                  what, value_show (&shown, value));
+    return -1;
+  }
+  size = nbdkit_parse_size (value);
+  if (size == -1)
+    return -1;
+  if ((uint64_t) size < min) {
+    nbdkit_error ("%s=%s is too small: give at least %s", what, value,
+                  human_size (&limit, min));
+    return -1;
+  }
+  if ((uint64_t) size > max) {
+    nbdkit_error ("%s=%s is too large: give at most %s", what, value,
+                  human_size (&limit, max));
+    return -1;
+  }
+  if (size % POOL_PAGE_SIZE != 0) {
+    nbdkit_error ("%s=%s is not a multiple of %u: the next one is %" PRIu64,
+                  what, value, POOL_PAGE_SIZE,
+                  (size / POOL_PAGE_SIZE + 1) * (uint64_t) POOL_PAGE_SIZE);
+    return -1;
+  }
+  *ret = size;
+  return 0;
+}
+
+int
+value_amount (const char *what, const char *value, struct amount *ret)
+{
+  const size_t digits = strspn (value, "0123456789");
+  struct shown shown;
+
+  if (ret->given) {
+    nbdkit_error ("%s= was given twice: give it once", what);
+    return -1;
+  }
+  ret->given = true;
+  if (digits == 0 || strcmp (value + digits, "%") != 0)
+    return value_bytes (what, value, 0, POOL_MAX_LIMIT, &ret->bytes);
+  ret->percent = digits <= 3 ? (unsigned) strtoul (value, NULL, 10) : 0;
+  if (ret->percent == 0 || ret->percent > 100) {
+    nbdkit_error ("%s=%s is no part of the pool: give 1%% to 100%%, or a size",
+                  what, value_show (&shown, value));
+    return -1;
+  }
+  return 0;
+}
+
+int
+value_bool (const char *key, const char *value, bool *ret)
+{
+  static const char *const words[][2] = {
+    { "no", "yes" }, { "0", "1" }, { "false", "true" },
+    { "off", "on" }, { "n", "y" }, { "f", "t" },
+  };
+  struct shown shown;
+
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i)
+    for (int truth = 0; truth <= 1; ++truth)
+      if (strcasecmp (value, words[i][truth]) == 0) {
+        *ret = truth;
+        return 0;
+      }
+  nbdkit_error ("%s=%s is neither yes nor no: give one of them", key,
+                value_show (&shown, value));
+  return -1;
+}
+
+bool
+value_number (const char *value, unsigned min, unsigned max, unsigned *ret)
+{
+  const size_t digits = strspn (value, "0123456789");
+  const unsigned long number =
+      digits > 0 && digits <= 9 && value[digits] == '\0'
+          ? strtoul (value, NULL, 10)
+          : ULONG_MAX;
+
+  if (number < min || number > max)
+    return false;
+  *ret = number;
+  return true;
+}
+
+int
+value_group (const char *key, const char *value, const char **ret)
+{
+  if (value[0] == '\0') {
+    nbdkit_error ("%s= is empty: give the name of a group of guests that may "
+                  "share pages, or leave it out",
+                  key);
+    return -1;
+  }
+  *ret = value;
+  return 0;
+}
