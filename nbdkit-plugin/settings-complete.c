@@ -103,6 +103,11 @@ settings_complete (struct settings *settings)
                   "server is of no use without their pages");
     return -1;
   }
+  if (settings->control_group.key != NULL && settings->control == NULL) {
+    nbdkit_error ("control-group= goes with control=PATH: give both, or "
+                  "neither");
+    return -1;
+  }
   if (settings->size == 0)
     settings->size = 2 * settings->pool;
   if (complete_limits (settings, NULL) == -1)

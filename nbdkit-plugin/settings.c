@@ -216,6 +216,20 @@ set_control (struct settings *settings, const char *key, const char *value)
 }
 
 static int
+set_control_group (struct settings *settings, const char *key,
+                   const char *value)
+{
+  return value_socket_group (key, value, &settings->control_group);
+}
+
+static int
+set_ivshmem_group (struct settings *settings, const char *key,
+                   const char *value)
+{
+  return value_socket_group (key, value, &settings->ivshmem_group);
+}
+
+static int
 set_keeper (struct settings *settings, const char *key, const char *value)
 {
   if (value[0] == '\0') {
@@ -264,10 +278,12 @@ static const struct parameter {
   { "cold-level", false, set_cold_level },
   { "compressor", false, set_compressor },
   { "control", false, set_control },
+  { "control-group", false, set_control_group },
   { "control-port", false, set_control_port },
   { "dedup", false, set_dedup },
   { "full", false, set_full },
   { "group", false, set_group },
+  { "ivshmem-group", false, set_ivshmem_group },
   { "keeper", false, set_keeper },
   { "parallel", false, set_parallel },
   { "quota", false, set_quota },

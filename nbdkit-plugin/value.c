@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -144,5 +145,41 @@ value_group (const char *key, const char *value, const char **ret)
     return -1;
   }
   *ret = value;
+  return 0;
+}
+
+/* As chown(1) takes it: a name may be digits, too.  (gid_t) -1 is nobody. */
+static bool
+find_group (const char *value, gid_t *ret)
+{
+  const size_t digits = strspn (value, "0123456789");
+  const struct group *group = getgrnam (value);
+  uint64_t number;
+
+  if (group != NULL) {
+    *ret = group->gr_gid;
+    return true;
+  }
+  if (digits == 0 || digits > 10 || value[digits] != '\0')
+    return false;
+  number = strtoull (value, NULL, 10);
+  *ret = (gid_t) number;
+  return number < (gid_t) -1;
+}
+
+int
+value_socket_group (const char *what, const char *value,
+                    struct socket_group *ret)
+{
+  struct shown shown;
+
+  if (!find_group (value, &ret->gid)) {
+    nbdkit_error ("%s=%s: there is no such group on this host: give the name "
+                  "or the number of one (getent group lists them)",
+                  what, value_show (&shown, value));
+    return -1;
+  }
+  ret->key = what;
+  ret->name = value;
   return 0;
 }

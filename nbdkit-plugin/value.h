@@ -39,4 +39,8 @@ extern bool value_number (const char *value, unsigned min, unsigned max,
 /* A name of any kind; which of them are the same is all that matters. */
 extern int value_group (const char *what, const char *value, const char **ret);
 
+/* A group of the host, by its name or its number. */
+extern int value_socket_group (const char *what, const char *value,
+                               struct socket_group *ret);
+
 #endif /* VMSWAP_VALUE_H */

@@ -161,6 +161,17 @@ refused 'does not go with share=yes' pool=64M "guest=a,ivshmem=$dir/a" share=yes
 refused 'the path is longer' pool=64M "guest=a,ivshmem=$dir/$(repeat 100 x)"
 refused 'in a directory that the server may write to' pool=64M \
     "guest=a,ivshmem=$dir/none/a" registry=none
+refused 'ivshmem-group=: there is no such group' pool=64M ivshmem-group=
+refused 'ivshmem-group=no-such: there is no such group' pool=64M ivshmem-group=no-such
+refused 'give the name or the number of one' pool=64M ivshmem-group=4294967295
+refused 'there is no such group' pool=64M ivshmem-group=-1
+refused 'there is no such group' pool=64M ivshmem-group=18446744073709551616
+refused 'ivshmem-group= was given twice' pool=64M ivshmem-group=0 ivshmem-group=0
+refused 'control-group=no-such: there is no such group' pool=64M control-group=no-such
+refused 'control-group= goes with control=' pool=64M control-group=0
+accepted pool=64M ivshmem-group="$(id -g)"
+accepted pool=64M ivshmem-group="$(id -gn)"
+accepted pool=64M "control=$dir/control" control-group="$(id -g)"
 refused 'keeper= is empty' pool=64M keeper=
 refused 'keeper= goes with state=' pool=64M "keeper=$dir/keeper"
 refused 'start vmswap-keep there first' pool=64M "state=/dev/shm" "keeper=$dir/keeper" registry=none
