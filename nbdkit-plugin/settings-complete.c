@@ -10,6 +10,7 @@
 #include <nbdkit-plugin.h>
 
 #include "bounds.h"
+#include "percent.h"
 #include "settings.h"
 #include "value.h"
 #include "vmswap-ring.h"
@@ -19,8 +20,7 @@ static void
 resolve (struct amount *amount, uint64_t pool)
 {
   if (amount->percent != 0)
-    amount->bytes = pool / 100 * amount->percent / POOL_PAGE_SIZE *
-                    (uint64_t) POOL_PAGE_SIZE;
+    amount->bytes = percent_of (pool, amount->percent);
 }
 
 /* The limits of a guest, or with NULL those of exports that open by name. */

@@ -12,6 +12,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bounds.h"
 #include "settings-parts.h"
 #include "value.h"
 #include "vmswap-ring.h"
@@ -55,13 +56,14 @@ set_guest_group (struct guest *guest, const char *value)
 static int
 set_guest_quota (struct guest *guest, const char *value)
 {
-  return value_amount ("guest quota", value, &guest->limits.quota);
+  return value_amount ("guest quota", value, LIMITS_MIN_QUOTA,
+                       &guest->limits.quota);
 }
 
 static int
 set_guest_reserve (struct guest *guest, const char *value)
 {
-  return value_amount ("guest reserve", value, &guest->limits.reserve);
+  return value_amount ("guest reserve", value, 0, &guest->limits.reserve);
 }
 
 /* It need not be there yet, and it must not be followed. */
@@ -152,15 +154,10 @@ set_guest_options (struct guest *guest, const char *comma)
 static int
 check_guest_name (const struct settings *settings, const char *name)
 {
-  const char *bad = settings_bad_name (name);
   struct shown shown;
 
-  if (bad != NULL) {
-    nbdkit_error ("guest=%s: %s: give 1 to %u printable ASCII characters "
-                  "without a comma",
-                  value_show (&shown, name), bad, VOLUME_NAME_MAX);
+  if (value_name ("guest", name) == -1)
     return -1;
-  }
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
     if (strcmp (g->name, name) == 0) {
       nbdkit_error ("guest=%s was given twice: every guest needs a name of "

@@ -18,6 +18,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bounds.h"
 #include "settings-parts.h"
 #include "value.h"
 
@@ -38,13 +39,13 @@ set_size (struct settings *settings, const char *key, const char *value)
 static int
 set_quota (struct settings *settings, const char *key, const char *value)
 {
-  return value_amount (key, value, &settings->limits.quota);
+  return value_amount (key, value, LIMITS_MIN_QUOTA, &settings->limits.quota);
 }
 
 static int
 set_reserve (struct settings *settings, const char *key, const char *value)
 {
-  return value_amount (key, value, &settings->limits.reserve);
+  return value_amount (key, value, 0, &settings->limits.reserve);
 }
 
 static int

@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include <nbdkit-plugin.h>
 
 #include "human.h"
+#include "percent.h"
 #include "value.h"
 
 const char *
@@ -41,12 +43,11 @@ looks_like_size (const char *value)
            value[digits + 1] == '\0'));
 }
 
-int
-value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
-             uint64_t *ret)
+/* A number of bytes, whatever it is good for. */
+static int
+parse_size (const char *what, const char *value, uint64_t *ret)
 {
   struct shown shown;
-  struct human limit;
   int64_t size;
 
   if (!looks_like_size (value)) {
@@ -56,14 +57,25 @@ value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
     return -1;
   }
   size = nbdkit_parse_size (value);
-  if (size == -1)
+  *ret = (uint64_t) size;
+  return size == -1 ? -1 : 0;
+}
+
+int
+value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
+             uint64_t *ret)
+{
+  struct human limit;
+  uint64_t size;
+
+  if (parse_size (what, value, &size) == -1)
     return -1;
-  if ((uint64_t) size < min) {
+  if (size < min) {
     nbdkit_error ("%s=%s is too small: give at least %s", what, value,
                   human_size (&limit, min));
     return -1;
   }
-  if ((uint64_t) size > max) {
+  if (size > max) {
     nbdkit_error ("%s=%s is too large: give at most %s", what, value,
                   human_size (&limit, max));
     return -1;
@@ -79,25 +91,34 @@ value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
 }
 
 int
-value_amount (const char *what, const char *value, struct amount *ret)
+value_amount (const char *what, const char *value, uint64_t min,
+              struct amount *ret)
 {
-  const size_t digits = strspn (value, "0123456789");
+  const int r = percent_parse (value, &ret->percent);
   struct shown shown;
+  struct human least;
+  uint64_t size;
 
   if (ret->given) {
     nbdkit_error ("%s= was given twice: give it once", what);
     return -1;
   }
   ret->given = true;
-  if (digits == 0 || strcmp (value + digits, "%") != 0)
-    return value_bytes (what, value, 0, POOL_MAX_LIMIT, &ret->bytes);
-  ret->percent = digits <= 3 ? (unsigned) strtoul (value, NULL, 10) : 0;
-  if (ret->percent == 0 || ret->percent > 100) {
+  if (r == 0)
+    return 0;
+  if (r == -ERANGE) {
     nbdkit_error ("%s=%s is no part of the pool: give 1%% to 100%%, or a size",
                   what, value_show (&shown, value));
     return -1;
   }
-  return 0;
+  if (parse_size (what, value, &size) == -1)
+    return -1;
+  if (size > 0 && size < min) {
+    nbdkit_error ("%s=%s is too small: give at least %s, or 0 for none", what,
+                  value, human_size (&least, min));
+    return -1;
+  }
+  return value_bytes (what, value, 0, POOL_MAX_LIMIT, &ret->bytes);
 }
 
 int
@@ -136,16 +157,30 @@ value_number (const char *value, unsigned min, unsigned max, unsigned *ret)
 }
 
 int
-value_group (const char *key, const char *value, const char **ret)
+value_name (const char *what, const char *value)
+{
+  const char *bad = settings_bad_name (value);
+  struct shown shown;
+
+  if (bad == NULL)
+    return 0;
+  nbdkit_error ("%s=%s: %s: give 1 to %u printable ASCII characters without a "
+                "comma",
+                what, value_show (&shown, value), bad, VOLUME_NAME_MAX);
+  return -1;
+}
+
+int
+value_group (const char *what, const char *value, const char **ret)
 {
   if (value[0] == '\0') {
     nbdkit_error ("%s= is empty: give the name of a group of guests that may "
                   "share pages, or leave it out",
-                  key);
+                  what);
     return -1;
   }
   *ret = value;
-  return 0;
+  return value_name (what, value);
 }
 
 /* As chown(1) takes it: a name may be digits, too.  (gid_t) -1 is nobody. */

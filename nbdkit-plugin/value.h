@@ -25,8 +25,9 @@ extern const char *value_show (struct shown *shown, const char *value);
 extern int value_bytes (const char *what, const char *value, uint64_t min,
                         uint64_t max, uint64_t *ret);
 
-/* A size, 0 for none, or a part of the pool, such as 25%; once. */
-extern int value_amount (const char *what, const char *value,
+/* A size of at least min, 0 for none, or a part of the pool, such as 25%; once.
+ */
+extern int value_amount (const char *what, const char *value, uint64_t min,
                          struct amount *ret);
 
 /* The words of nbdkit_parse_bool, with a message that names the key. */
@@ -36,7 +37,10 @@ extern int value_bool (const char *what, const char *value, bool *ret);
 extern bool value_number (const char *value, unsigned min, unsigned max,
                           unsigned *ret);
 
-/* A name of any kind; which of them are the same is all that matters. */
+/* What can name an export: see settings_bad_name. */
+extern int value_name (const char *what, const char *value);
+
+/* The same of guests that may share pages. */
 extern int value_group (const char *what, const char *value, const char **ret);
 
 /* A group of the host, by its name or its number. */

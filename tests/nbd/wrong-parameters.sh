@@ -130,8 +130,13 @@ for what in '' 'guest ' ; do
     one "${what}quota=4294967297% is no part" pool=64M quota=4294967297%
     one "${what}reserve=101% is no part" pool=64M reserve=101%
     one "the next one is 102400" pool=64M quota=100000
-    one 'the quota is too small' pool=64M quota=4K
-    one 'the quota is too small' pool=64M quota=60K
+    one "${what}quota=4K is too small: give at least 64K, or 0 for none" \
+        pool=64M quota=4K
+    one 'give at least 64K, or 0 for none' pool=64M quota=60K
+    one 'give at least 64K, or 0 for none' pool=64M quota=5000
+    one 'give at least 64K, or 0 for none' pool=64M quota=65535
+    one "the next one is 69632" pool=64M quota=65537
+    one "the next one is 8192" pool=64M reserve=5000
     one 'smaller than the reserve' pool=64M quota=16M reserve=17M
     one 'smaller than the reserve' pool=64M quota=10% reserve=11%
     one "${what}quota= was given twice" pool=64M quota=1M quota=1M
@@ -246,6 +251,14 @@ refused 'give auto' pool=64M dedup=yes
 refused 'dedup= was given twice' pool=64M dedup=off dedup=off
 refused 'group= is empty' pool=64M group=
 refused 'guest group= is empty' pool=64M guest=web1,group=
+refused 'the name is longer than 127 bytes: give 1 to 127' pool=64M group="$(repeat 128 x)"
+refused 'guest group=xxxxx' pool=64M guest=web1,group="$(repeat 200 x)"
+refused 'longer than 127 bytes' pool=64M guest=web1,group="$(repeat 200 x)"
+refused 'group=a?b: the name has a byte' pool=64M group="$(printf 'a\tb')"
+refused 'printable ASCII characters' pool=64M guest=web1,group="$(printf 'a\nb')"
+refused 'printable ASCII characters' pool=64M group="$(printf 'a\033[2Jb')"
+refused 'printable ASCII characters' pool=64M group=a,b
+accepted pool=64M group="$(repeat 127 x)" guest=a guest=b,group="$(repeat 127 y)"
 refused 'guest group= was given twice' pool=64M guest=web1,group=a,group=b
 refused "cannot take 'groups=a' after the name" pool=64M guest=web1,groups=a
 accepted pool=64M dedup=always group=all guest=web1 guest=web2,group=two
