@@ -24,5 +24,7 @@ percent_parse (const char *text, unsigned *ret)
 uint64_t
 percent_of (uint64_t bytes, unsigned percent)
 {
-  return bytes / 100 * percent / POOL_PAGE_SIZE * POOL_PAGE_SIZE;
+  const uint64_t part = bytes / 100 * percent + bytes % 100 * percent / 100;
+
+  return part / POOL_PAGE_SIZE * POOL_PAGE_SIZE;
 }
