@@ -298,6 +298,8 @@ static const struct parameter {
 int
 settings_set (struct settings *settings, const char *key, const char *value)
 {
+  struct shown shown;
+
   for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; ++i) {
     if (strcmp (key, parameters[i].key) != 0)
       continue;
@@ -308,7 +310,8 @@ settings_set (struct settings *settings, const char *key, const char *value)
     settings->given |= 1u << i;
     return parameters[i].set (settings, key, value);
   }
-  nbdkit_error ("unknown parameter '%s'", key);
+  nbdkit_error ("unknown parameter '%s': nbdkit vmswap --help lists them",
+                value_show (&shown, key));
   return -1;
 }
 

@@ -266,7 +266,9 @@ accepted pool=64M compressor=lz4 full=error
 accepted pool=64M compressor=none full=stall
 
 # Parameters that do not exist.
-refused "unknown parameter 'color'" pool=64M color=red
+refused "unknown parameter 'color': nbdkit vmswap --help lists them" pool=64M color=red
+refused "unknown parameter 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'" \
+    pool=64M "$(repeat 2000 x)=1"
 refused "unknown parameter 'poo'" poo=64M
 refused "unknown parameter 'pools'" pools=64M
 refused "unknown parameter 'Pool'" Pool=64M
