@@ -15,6 +15,9 @@ limits_bad (uint64_t quota, uint64_t reserve)
 {
   if (quota != 0 && quota < LIMITS_MIN_QUOTA)
     return "the quota is too small: give at least 64K, or 0 for none";
+  if (quota % POOL_PAGE_SIZE != 0 || reserve % POOL_PAGE_SIZE != 0)
+    return "quota and reserve are multiples of 4096: give one, such as 1M, a "
+           "part of the pool, such as 25%, or 0 for none";
   if (quota != 0 && quota < reserve)
     return "the quota is smaller than the reserve: what is reserved must be "
            "allowed, so give a larger quota or a smaller reserve";

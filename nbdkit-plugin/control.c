@@ -58,7 +58,8 @@ int
 control_prepare (const struct settings *settings)
 {
   if (settings->control != NULL &&
-      door_open ("control", settings->control, &control.door) == -1)
+      door_open ("control", settings->control, &settings->control_group,
+                 &control.door) == -1)
     return -1;
   if (settings->control_port != 0 &&
       door_open_port (settings->control_port, control.port) == -1) {

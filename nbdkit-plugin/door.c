@@ -26,6 +26,7 @@
 #include <nbdkit-plugin.h>
 
 #include "door.h"
+#include "value.h"
 
 /* Connections that wait to be accepted. */
 #define BACKLOG 64
@@ -95,9 +96,75 @@ check_place (const char *key, const struct sockaddr_un *address)
   return 0;
 }
 
+/* The file of a socket, which nobody can put another in the place of. */
+static int
+open_file (const char *path, struct stat *st)
+{
+  const int fd = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+  if (fd == -1 || (fstat (fd, st) == 0 && S_ISSOCK (st->st_mode)))
+    return fd;
+  close (fd);
+  errno = ENOTSOCK;
+  return -1;
+}
+
+/* The group before the mode: so none gets in that must not. */
+static int
+admit (const char *key, const char *path, const struct socket_group *group,
+       int fd, const struct stat *st)
+{
+  const mode_t mode = group->key == NULL ? 0600 : 0660;
+  struct shown name;
+  char file[32];
+
+  if (group->key != NULL && st->st_gid != group->gid &&
+      fchownat (fd, "", -1, group->gid, AT_EMPTY_PATH) == -1) {
+    nbdkit_error ("%s=%s: %s cannot have that group: %m: name one that the "
+                  "user of the server is in, or start it as root",
+                  group->key, value_show (&name, group->name), path);
+    return -1;
+  }
+  /* fchmod does not take a descriptor that is only a path. */
+  snprintf (file, sizeof file, "/proc/self/fd/%d", fd);
+  if ((st->st_mode & ALLPERMS) != mode && chmod (file, mode) == -1) {
+    nbdkit_error ("%s=%s: cannot change who may connect: %m: remove that "
+                  "socket, so that a new one is made",
+                  key, path);
+    return -1;
+  }
+  return 0;
+}
+
+/* The file may still have another name than the path that it will be. */
+static int
+admit_file (const char *key, const char *path, const char *file,
+            const struct socket_group *group, struct stat *st)
+{
+  const int fd = open_file (file, st);
+  int r;
+
+  if (fd == -1) {
+    nbdkit_error ("%s=%s: %m", key, path);
+    return -1;
+  }
+  r = admit (key, path, group, fd, st);
+  close (fd);
+  return r;
+}
+
+int
+door_admit (const char *key, const char *path, const struct socket_group *group)
+{
+  struct stat st;
+
+  return admit_file (key, path, path, group, &st);
+}
+
 /* Binds the socket to a name of its own and moves it to the path. */
 static int
-bind_at (struct door *door, const char *key, const struct sockaddr_un *address)
+bind_at (struct door *door, const char *key, const struct sockaddr_un *address,
+         const struct socket_group *group)
 {
   struct sockaddr_un fresh;
   char path[sizeof address->sun_path + 32];
@@ -115,7 +182,12 @@ bind_at (struct door *door, const char *key, const struct sockaddr_un *address)
                   key, address->sun_path);
     return -1;
   }
-  if (listen (door->fd, BACKLOG) == -1 || lstat (path, &st) == -1 ||
+  /* Before it listens, nobody can connect, whatever its mode is. */
+  if (admit_file (key, address->sun_path, path, group, &st) == -1) {
+    unlink (path);
+    return -1;
+  }
+  if (listen (door->fd, BACKLOG) == -1 ||
       rename (path, address->sun_path) == -1) {
     nbdkit_error ("%s=%s: %m", key, address->sun_path);
     unlink (path);
@@ -150,7 +222,8 @@ lock_directory (const char *path)
 }
 
 int
-door_open (const char *key, const char *path, struct door *ret)
+door_open (const char *key, const char *path, const struct socket_group *group,
+           struct door *ret)
 {
   struct sockaddr_un address;
   int lock, r;
@@ -163,7 +236,7 @@ door_open (const char *key, const char *path, struct door *ret)
     return -1;
   }
   lock = lock_directory (path);
-  r = check_place (key, &address) == -1 || bind_at (ret, key, &address) == -1 ? -1 : 0;
+  r = check_place (key, &address) == -1 || bind_at (ret, key, &address, group) == -1 ? -1 : 0;
   if (lock != -1)
     close (lock);
   if (r == 0)

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "settings.h"
+
 /* A socket in the file system, and which one it is: somebody else's that has
  * taken its place is not removed. */
 struct door {
@@ -25,10 +27,17 @@ struct door {
   }
 
 /* Listens at path, which it keeps; key is the parameter that names it, for
- * messages.  Only the user of the server (and root) may
- * connect, from the first moment on.  What a dead server left there is
- * replaced; a socket that somebody listens on is not, nor anything else. */
-extern int door_open (const char *key, const char *path, struct door *ret);
+ * messages.  Only the user of the server (and root), and the group, may
+ * connect, from the first moment on and whatever the umask is.  What a dead
+ * server left there is replaced; a socket that somebody listens on is not, nor
+ * anything else. */
+extern int door_open (const char *key, const char *path,
+                      const struct socket_group *group, struct door *ret);
+
+/* The same for a socket that an earlier server has opened.  What is right
+ * already is left alone. */
+extern int door_admit (const char *key, const char *path,
+                       const struct socket_group *group);
 
 /* Removes the socket from the file system, if it is still this one. */
 extern void door_remove (struct door *door);

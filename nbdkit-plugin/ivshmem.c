@@ -23,6 +23,9 @@
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
 
+/* The parameter that names a door, for messages. */
+#define DOOR_KEY "guest ivshmem"
+
 #define STACK_SIZE (256u << 10)
 
 static struct ivshmem_guest *guests;
@@ -51,9 +54,10 @@ adopt_door (struct kept *kept, const char *path, struct door *door)
 
 /* One that is to outlive this server stays where it is. */
 static int
-make_door (const struct guest *guest, struct door *door)
+make_door (const struct guest *guest, const struct socket_group *group,
+           struct door *door)
 {
-  if (door_open ("guest ivshmem", guest->ivshmem, door) == -1)
+  if (door_open (DOOR_KEY, guest->ivshmem, group, door) == -1)
     return -1;
   if (!keep_is_on () ||
       keep_listener (guest->name, guest->ivshmem, door->fd) == 0)
@@ -65,7 +69,7 @@ make_door (const struct guest *guest, struct door *door)
 }
 
 static int
-open_door (const struct guest *guest)
+open_door (const struct guest *guest, const struct socket_group *group)
 {
   struct ivshmem_guest *new = &guests[nr_guests];
 
@@ -77,9 +81,10 @@ open_door (const struct guest *guest)
   };
   nr_guests++;
   if (adopt_door (keep_find (guest->name), guest->ivshmem, &new->door))
-    return 0;
+    /* The settings may be others now. */
+    return door_admit (DOOR_KEY, guest->ivshmem, group);
   /* The old one is dead as soon as nobody keeps it. */
-  return make_door (guest, &new->door);
+  return make_door (guest, group, &new->door);
 }
 
 int
@@ -101,7 +106,7 @@ ivshmem_prepare (const struct settings *settings)
     return -1;
   }
   for (const struct guest *g = settings->guests; g != NULL; g = g->next)
-    if (g->ivshmem != NULL && open_door (g) == -1) {
+    if (g->ivshmem != NULL && open_door (g, &settings->ivshmem_group) == -1) {
       ivshmem_free ();
       return -1;
     }

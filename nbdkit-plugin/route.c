@@ -4,6 +4,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@
 #include "human.h"
 #include "operate.h"
 #include "page-html.h"
+#include "percent.h"
 #include "route.h"
+#include "settings.h"
 
 /* Where the page has this, the browser must find what the header
  * Content-Security-Policy says: nothing else on the page is a script. */
@@ -185,7 +188,8 @@ answer_page (const struct route *route, struct evhttp_request *request,
 
 /* --- What can be posted. */
 
-typedef void post_fn (const struct evkeyvalq *query, struct operation *ret);
+typedef void post_fn (const struct route *route, const struct evkeyvalq *query,
+                      struct operation *ret);
 
 #define MAX_PARAMETERS 3
 
@@ -211,17 +215,29 @@ find_size (const struct evkeyvalq *query, const char *key, uint64_t *ret)
   return value == NULL ? -1 : human_parse (value, ret);
 }
 
-/* The same; what is not given stays what it is. */
+/* A size, or a part of the pool; what is not given stays what it is. */
 static int
-find_limit (const struct evkeyvalq *query, const char *key, uint64_t *ret)
+find_limit (const struct route *route, const struct evkeyvalq *query,
+            const char *key, uint64_t *ret)
 {
+  const char *value = evhttp_find_header (query, key);
+  unsigned percent;
+  int r;
+
   *ret = LIMITS_KEEP;
-  return evhttp_find_header (query, key) == NULL ? 0
-                                                 : find_size (query, key, ret);
+  if (value == NULL)
+    return 0;
+  r = percent_parse (value, &percent);
+  if (r == -EINVAL)
+    return human_parse (value, ret);
+  if (r == 0)
+    *ret = percent_of (route->server->settings->pool, percent);
+  return r;
 }
 
 static void
-post_grow (const struct evkeyvalq *query, struct operation *ret)
+post_grow (const struct route *route, const struct evkeyvalq *query,
+           struct operation *ret)
 {
   const char *guest = evhttp_find_header (query, "guest");
   uint64_t size;
@@ -233,22 +249,25 @@ post_grow (const struct evkeyvalq *query, struct operation *ret)
 }
 
 static void
-post_limit (const struct evkeyvalq *query, struct operation *ret)
+post_limit (const struct route *route, const struct evkeyvalq *query,
+            struct operation *ret)
 {
   const char *guest = evhttp_find_header (query, "guest");
   uint64_t quota, reserve;
 
-  if (guest == NULL || find_limit (query, "quota", &quota) != 0 ||
-      find_limit (query, "reserve", &reserve) != 0 ||
+  if (guest == NULL || find_limit (route, query, "quota", &quota) != 0 ||
+      find_limit (route, query, "reserve", &reserve) != 0 ||
       (quota == LIMITS_KEEP && reserve == LIMITS_KEEP))
     say_missing (ret, "/limit?guest=NAME&quota=SIZE&reserve=SIZE, one of the "
-                      "two or both, with a SIZE such as 512M, or 0 for none");
+                      "two or both, with a SIZE such as 512M or 25%25 (of the pool), or 0 "
+                      "for none");
   else
     operate_limit (guest, quota, reserve, ret);
 }
 
 static void
-post_reset (const struct evkeyvalq *query, struct operation *ret)
+post_reset (const struct route *route, const struct evkeyvalq *query,
+            struct operation *ret)
 {
   const char *guest = evhttp_find_header (query, "guest");
   const char *pages = evhttp_find_header (query, "pages");
@@ -287,7 +306,8 @@ query_is_known (const struct evkeyvalq *query, const char *const *names,
 }
 
 static void
-send_operation (struct evhttp_request *request, const struct path *path)
+send_operation (const struct route *route, struct evhttp_request *request,
+                const struct path *path)
 {
   const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri (request);
   const char *text = evhttp_uri_get_query (uri);
@@ -299,10 +319,10 @@ send_operation (struct evhttp_request *request, const struct path *path)
   if (text != NULL && strstr (text, "%00") == NULL &&
       evhttp_parse_query_str (text, &query) == 0) {
     if (query_is_known (&query, path->parameters, &operation))
-      path->post (&query, &operation);
+      path->post (route, &query, &operation);
   }
   else if (text == NULL)
-    path->post (&query, &operation);
+    path->post (route, &query, &operation);
   evhttp_clear_headers (&query);
   route_refuse (request, operation.status, "%s", operation.line);
 }
@@ -430,7 +450,7 @@ route_answer (struct route *route, bool writable,
                   "orders are not taken from web pages: use "
                   "vmswapctl");
   else if (path->post != NULL && method == EVHTTP_REQ_POST && writable)
-    send_operation (request, path);
+    send_operation (route, request, path);
   else
     refuse_method (request, path, writable);
 }

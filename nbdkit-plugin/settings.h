@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "pool.h"
 
@@ -40,6 +41,13 @@ struct export_limits {
   struct amount quota, reserve; /* 0 bytes: none */
 };
 
+/* Who may connect to a socket, beside the user of the server and root. */
+struct socket_group {
+  const char *key;  /* the parameter that names it; NULL: nobody */
+  const char *name; /* as it was given */
+  gid_t gid;
+};
+
 /* One guest=NAME[,size=SIZE][,group=NAME][,quota=SIZE][,reserve=SIZE]
  * [,ivshmem=PATH][,region=SIZE]. */
 struct guest {
@@ -65,6 +73,8 @@ struct settings {
   char *registry; /* a directory, absolute, or SETTINGS_REGISTRY_NONE; NULL: the
                    * default, if that can be had */
   char *control;  /* a socket of the control server, absolute, or NULL */
+  struct socket_group control_group;
+  struct socket_group ivshmem_group; /* of those of all guests */
   char *keeper;   /* the socket of vmswap-keep, absolute, or NULL */
   uint16_t control_port; /* and its TCP port on the loopback; 0: none */
   bool stall;            /* full=stall */

@@ -8,7 +8,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +21,7 @@
 #include "human.h"
 #include "image.h"
 #include "lowest.h"
+#include "options.h"
 #include "pool.h"
 
 /* What a thread takes at a time.  A multiple of what a leaf of a page table
@@ -261,7 +261,7 @@ command_check (int argc, char **argv)
   struct check check = { .lock = PTHREAD_MUTEX_INITIALIZER };
   int status, err;
 
-  if (getopt (argc, argv, "") != -1 || argc - optind != 1)
+  if (options_none (argc, argv) != -1 || argc - optind != 1)
     return usage_of (argv[0]);
   const char *dir = argv[optind];
 

@@ -4,10 +4,10 @@
 
 #include <config.h>
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "command.h"
+#include "options.h"
 #include "view.h"
 
 static void
@@ -33,9 +33,10 @@ command_doctor (int argc, char **argv)
   struct view view;
   size_t i, n;
   json_t *hint;
+  unsigned given = 0;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1) {
+  while ((c = options_next (argc, argv, options, &given)) != -1) {
     if (c != 'c')
       return usage_of (argv[0]);
     control = optarg;

@@ -6,7 +6,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@ static const struct command commands[] = {
     "change the size of an export that nobody uses", command_grow },
   { "json", "[--control PATH]", "print all that the server tells, as JSON",
     command_json },
-  { "limit", "[--control PATH] [--quota SIZE] [--reserve SIZE] NAME",
+  { "limit", "[--control PATH] [--quota SIZE|N%] [--reserve SIZE|N%] NAME",
     "bound what an export may take of the pool, or promise it some",
     command_limit },
   { "metrics", "[--control PATH] [--textfile FILE]",
@@ -122,40 +121,27 @@ finish (int status)
 int
 main (int argc, char **argv)
 {
-  static const struct option options[] = { { "help", no_argument, NULL, 'h' },
-                                           { "version", no_argument, NULL,
-                                             'V' },
-                                           { NULL, 0, NULL, 0 } };
   const struct command *command;
 
   /* The characters of the user; numbers as everybody writes them. */
   setlocale (LC_CTYPE, "");
-  /* "+": options after the command are the command's. */
-  switch (getopt_long (argc, argv, "+hV", options, NULL)) {
-  case -1:
-    break;
-  case 'h':
-    help ();
-    return finish (EXIT_SOUND);
-  case 'V':
-    printf ("vmswapctl %s\n", PACKAGE_VERSION);
-    return finish (EXIT_SOUND);
-  default:
-    complain ("vmswapctl --help lists what there is");
-    return EXIT_CANNOT;
-  }
-  if (optind == argc) {
+  if (argc < 2) {
     complain ("which command? vmswapctl --help lists them");
     return EXIT_CANNOT;
   }
-  command = find_command (argv[optind]);
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0) {
+    help ();
+    return finish (EXIT_SOUND);
+  }
+  if (strcmp (argv[1], "--version") == 0 || strcmp (argv[1], "-V") == 0) {
+    printf ("vmswapctl %s\n", PACKAGE_VERSION);
+    return finish (EXIT_SOUND);
+  }
+  command = find_command (argv[1]);
   if (!command) {
-    complain ("there is no command '%s'; vmswapctl --help lists them",
-              argv[optind]);
+    complain ("there is no command '%s'; vmswapctl --help lists what there is",
+              argv[1]);
     return EXIT_CANNOT;
   }
-  argc -= optind;
-  argv += optind;
-  optind = 0; /* 0: getopt starts anew, on the command's own arguments */
-  return finish (command->run (argc, argv));
+  return finish (command->run (argc - 1, argv + 1));
 }

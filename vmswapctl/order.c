@@ -3,7 +3,7 @@
 
 #include <config.h>
 
-#include <getopt.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,7 +12,9 @@
 #include "client.h"
 #include "command.h"
 #include "human.h"
+#include "options.h"
 #include "order.h"
+#include "percent.h"
 #include "text.h"
 
 struct order {
@@ -58,9 +60,10 @@ parse (struct order *order, const char *letters, int n, int argc, char **argv)
     { "reserve", required_argument, NULL, 'r' },
     { NULL, 0, NULL, 0 }
   };
+  unsigned given = 0;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1) {
+  while ((c = options_next (argc, argv, options, &given)) != -1) {
     if (c == '?' || !strchr (letters, c))
       return usage_of (argv[0]);
     if (c == 'c')
@@ -85,6 +88,29 @@ parse_size (const char *text, uint64_t *ret)
             "M, G, T, such as 4G",
             text);
   return -1;
+}
+
+/* Adds &KEY=AMOUNT to the query, if there is one: a size, or percents of the
+ * pool, whose sign is %25 in a query. */
+static int
+add_amount (char *query, size_t size, const char *key, const char *text)
+{
+  const size_t length = strlen (query);
+  unsigned percent;
+  uint64_t bytes;
+  int r;
+
+  if (!text)
+    return 0;
+  r = percent_parse (text, &percent);
+  if (r == 0)
+    snprintf (query + length, size - length, "&%s=%u%%25", key, percent);
+  else if (r == -ERANGE)
+    complain ("--%s %s is no part of the pool: give 1%% to 100%%, or a size",
+              key, text);
+  else if ((r = parse_size (text, &bytes)) == 0)
+    snprintf (query + length, size - length, "&%s=%" PRIu64, key, bytes);
+  return r;
 }
 
 static int
@@ -119,21 +145,14 @@ command_limit (int argc, char **argv)
 {
   struct order order = { 0 };
   char rest[96] = "";
-  uint64_t quota = 0, reserve = 0;
-  size_t length = 0;
   const int status = parse (&order, "cqr", 1, argc, argv);
 
   if (status)
     return status;
   if (!order.quota && !order.reserve)
     return usage_of (argv[0]);
-  if ((order.quota && parse_size (order.quota, &quota) == -1) ||
-      (order.reserve && parse_size (order.reserve, &reserve) == -1))
+  if (add_amount (rest, sizeof rest, "quota", order.quota) ||
+      add_amount (rest, sizeof rest, "reserve", order.reserve))
     return EXIT_CANNOT;
-  if (order.quota)
-    length = snprintf (rest, sizeof rest, "&quota=%" PRIu64, quota);
-  if (order.reserve)
-    snprintf (rest + length, sizeof rest - length, "&reserve=%" PRIu64,
-              reserve);
   return send_to (&order, "/limit", rest);
 }

@@ -4,12 +4,12 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "command.h"
 #include "human.h"
+#include "options.h"
 #include "registry.h"
 #include "settings.h"
 
@@ -33,7 +33,7 @@ command_registry (int argc, char **argv)
   char reason[512] = "";
   unsigned n = 0;
 
-  if (getopt (argc, argv, "") != -1 || argc - optind > 1)
+  if (options_none (argc, argv) != -1 || argc - optind > 1)
     return usage_of (argv[0]);
   const char *dir = optind < argc ? argv[optind] : SETTINGS_REGISTRY_DEFAULT;
   const int err = registry_open (dir, true, reason, sizeof reason, &registry);

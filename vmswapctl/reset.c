@@ -9,7 +9,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "command.h"
 #include "human.h"
 #include "image.h"
+#include "options.h"
 #include "order.h"
 #include "registry.h"
 #include "settings.h"
@@ -44,9 +44,10 @@ parse (struct reset *reset, int argc, char **argv)
     { "registry", required_argument, NULL, 'r' },
     { NULL, 0, NULL, 0 }
   };
+  unsigned given = 0;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
+  while ((c = options_next (argc, argv, options, &given)) != -1)
     switch (c) {
     case 'c':
       reset->control = optarg;

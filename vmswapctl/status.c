@@ -4,7 +4,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "options.h"
 #include "view.h"
 
 struct arguments {
@@ -33,9 +33,10 @@ parse (struct arguments *arguments, const char *letters, int argc, char **argv)
     { "textfile", required_argument, NULL, 't' },
     { NULL, 0, NULL, 0 }
   };
+  unsigned given = 0;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1) {
+  while ((c = options_next (argc, argv, options, &given)) != -1) {
     if (c == '?' || !strchr (letters, c))
       return usage_of (argv[0]);
     if (c == 'a')

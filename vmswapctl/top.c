@@ -8,7 +8,6 @@
 #include <config.h>
 
 #include <curses.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "options.h"
 #include "screen.h"
 #include "view.h"
 
@@ -236,9 +236,10 @@ parse (struct top *top, const char **control, int argc, char **argv)
     { NULL, 0, NULL, 0 }
   };
   char *end;
+  unsigned given = 0;
   int c;
 
-  while ((c = getopt_long (argc, argv, "", options, NULL)) != -1)
+  while ((c = options_next (argc, argv, options, &given)) != -1)
     switch (c) {
     case 'c':
       *control = optarg;

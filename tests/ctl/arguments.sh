@@ -45,6 +45,27 @@ wrong 'usage: vmswapctl grow ' grow web1 1G 2G
 wrong 'usage: vmswapctl grow ' grow '' 1G
 wrong 'usage: vmswapctl limit ' limit web1
 wrong 'usage: vmswapctl limit ' limit --quota 1G
+wrong "a number has no sign: give one such as 8G" grow web1 -1
+wrong "a number has no sign: give one such as 8G" grow -1
+wrong "'-1' is no size" grow web1 -- -1
+wrong "no option '-x' .a name that begins with '-' goes after --" limit --quota 1G -x
+wrong "no option '-c'" status -c "$dir/none"
+wrong "no option '-x'" registry -x
+wrong "no option '--pool'" reset --pool "$dir" web1
+wrong 'write --registry in full' reset --re none web1
+wrong 'write --quota in full' limit --quo 1G web1
+wrong 'write --quota in full' limit web1 --quo=1G
+wrong 'write --control in full' status --c "$dir/none"
+wrong '--quota was given twice: give it once' limit --quota 1G --quota=2G web1
+wrong '--control was given twice' status --control "$dir/none" --control "$dir/none"
+wrong '--lost was given twice' reset --lost --lost web1
+wrong '--quota needs a value' limit web1 --quota
+wrong '--all takes no value' status --all=1
+wrong "no command '--vers'" --vers
+for part in 0% 101% 4294967297%; do
+    wrong "quota $part is no part of the pool: give 1% to 100%" limit --quota $part web1
+done
+wrong "'5.5%' is no size" limit --reserve 5.5% web1
 wrong "no server answers at $dir/none" grow --control "$dir/none" web1 1G
 wrong "no server answers at $dir/none" limit --control "$dir/none" --quota 1 web1
 wrong "no server answers at $dir/none" reset --control "$dir/none" web1

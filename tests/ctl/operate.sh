@@ -86,6 +86,20 @@ ctl 2 limit --quota 1M nobody
 says err "there is no export 'nobody'"
 [ "$(figure web1 quota_bytes)" = 33554432 ] || fail "the quota has changed"
 ctl 0 limit --quota 0 --reserve 0 web1
+# As quota= and reserve= take them: a part of the pool, of 64M here.
+ctl 0 limit --quota 50% --reserve 25% web1
+[ "$(figure web1 quota_bytes)" = 33554432 ] || fail "50% are not 32M"
+[ "$(figure web1 reserve_bytes)" = 16777216 ] || fail "25% are not 16M"
+ctl 0 limit --quota 33% --reserve 0 web1
+[ "$(figure web1 quota_bytes)" = 22142976 ] || fail "33% are not whole pages"
+ctl 2 limit --quota 5000 web1
+says err 'the quota is too small: give at least 64K, or 0 for none'
+ctl 2 limit --quota 65537 web1
+says err 'multiples of 4096: give one, such as 1M'
+ctl 2 limit --reserve 5000 web1
+says err 'multiples of 4096: give one, such as 1M'
+[ "$(figure web1 quota_bytes)" = 22142976 ] || fail "the quota has changed"
+ctl 0 limit --quota 0 --reserve 0 web1
 ctl 2 limit --quota x web1
 says err "'x' is no size"
 
@@ -152,6 +166,8 @@ for wrong in '/grow' '/grow?guest=web1' '/grow?guest=web1&size=' \
              '/limit?guest=web1&quota=1' '/limit?guest=web1&quota=-1' \
              '/limit?guest=web1&quota=1M&reserv=0' \
              '/limit?guest=web1&quota=1M&quota=2M' \
+             '/limit?guest=web1&quota=101%25' '/limit?guest=web1&quota=0%25' \
+             '/limit?guest=web1&reserve=%25' '/grow?guest=web1&size=50%25' \
              '/reset?guest=we%00b1' '/grow?%=1'; do
     code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
         --unix-socket "$control" "http://localhost$wrong")
@@ -161,6 +177,10 @@ done
 code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
     --unix-socket "$control" 'http://localhost/limit?guest=web1&quota=1M&reserve=0')
 [ "$code" = 200 ] || fail "limit: $code"
+code=$(curl -sS -X POST -o "$dir/out" -w '%{http_code}' \
+    --unix-socket "$control" 'http://localhost/limit?guest=web1&quota=25%25')
+[ "$code" = 200 ] || fail "limit in percent: $code"
+[ "$(figure web1 quota_bytes)" = 16777216 ] || fail "25% are not 16M"
 # No page of a browser gives orders, if somebody forwards the socket.
 for header in 'Origin: http://evil.example' 'Sec-Fetch-Site: cross-site'; do
     code=$(curl -sS -X POST -H "$header" -o "$dir/out" -w '%{http_code}' \

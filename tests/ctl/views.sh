@@ -46,6 +46,14 @@ all_views_agree ()
 }
 poll 60 all_views_agree || fail "the server is never quiet"
 
+# Page tables: the pool may have more than its guests, and says why.
+is_true '.pool.table_bytes >= ([.guests[].table_bytes] | add)' \
+    || fail "the guests have more tables than the pool"
+jq -r '.. | objects | select (.name? == "table_bytes") | .meaning' \
+    "$dir/figures" >"$dir/meanings"
+grep -q 'kept ready for more of them: so more than the sum of the guests' \
+    "$dir/meanings" || fail "it does not say why"
+
 # The text file is the same, readable, and nothing else is left there.
 mkdir "$dir/textfile"
 textfile_agrees ()

@@ -101,6 +101,7 @@ check_settings (const struct settings *settings)
     check_size (g->size, EXPORT_MIN_SIZE, EXPORT_MAX_SIZE);
     check_limits (&g->limits);
     FUZZ_CHECK (settings_bad_name (g->name) == NULL);
+    FUZZ_CHECK (!g->group || settings_bad_name (g->group) == NULL);
     for (const struct guest *other = g->next; other; other = other->next)
       FUZZ_CHECK (strcmp (g->name, other->name) != 0);
     guests++;

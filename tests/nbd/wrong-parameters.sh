@@ -130,8 +130,13 @@ for what in '' 'guest ' ; do
     one "${what}quota=4294967297% is no part" pool=64M quota=4294967297%
     one "${what}reserve=101% is no part" pool=64M reserve=101%
     one "the next one is 102400" pool=64M quota=100000
-    one 'the quota is too small' pool=64M quota=4K
-    one 'the quota is too small' pool=64M quota=60K
+    one "${what}quota=4K is too small: give at least 64K, or 0 for none" \
+        pool=64M quota=4K
+    one 'give at least 64K, or 0 for none' pool=64M quota=60K
+    one 'give at least 64K, or 0 for none' pool=64M quota=5000
+    one 'give at least 64K, or 0 for none' pool=64M quota=65535
+    one "the next one is 69632" pool=64M quota=65537
+    one "the next one is 8192" pool=64M reserve=5000
     one 'smaller than the reserve' pool=64M quota=16M reserve=17M
     one 'smaller than the reserve' pool=64M quota=10% reserve=11%
     one "${what}quota= was given twice" pool=64M quota=1M quota=1M
@@ -161,6 +166,17 @@ refused 'does not go with share=yes' pool=64M "guest=a,ivshmem=$dir/a" share=yes
 refused 'the path is longer' pool=64M "guest=a,ivshmem=$dir/$(repeat 100 x)"
 refused 'in a directory that the server may write to' pool=64M \
     "guest=a,ivshmem=$dir/none/a" registry=none
+refused 'ivshmem-group=: there is no such group' pool=64M ivshmem-group=
+refused 'ivshmem-group=no-such: there is no such group' pool=64M ivshmem-group=no-such
+refused 'give the name or the number of one' pool=64M ivshmem-group=4294967295
+refused 'there is no such group' pool=64M ivshmem-group=-1
+refused 'there is no such group' pool=64M ivshmem-group=18446744073709551616
+refused 'ivshmem-group= was given twice' pool=64M ivshmem-group=0 ivshmem-group=0
+refused 'control-group=no-such: there is no such group' pool=64M control-group=no-such
+refused 'control-group= goes with control=' pool=64M control-group=0
+accepted pool=64M ivshmem-group="$(id -g)"
+accepted pool=64M ivshmem-group="$(id -gn)"
+accepted pool=64M "control=$dir/control" control-group="$(id -g)"
 refused 'keeper= is empty' pool=64M keeper=
 refused 'keeper= goes with state=' pool=64M "keeper=$dir/keeper"
 refused 'start vmswap-keep there first' pool=64M "state=/dev/shm" "keeper=$dir/keeper" registry=none
@@ -235,6 +251,14 @@ refused 'give auto' pool=64M dedup=yes
 refused 'dedup= was given twice' pool=64M dedup=off dedup=off
 refused 'group= is empty' pool=64M group=
 refused 'guest group= is empty' pool=64M guest=web1,group=
+refused 'the name is longer than 127 bytes: give 1 to 127' pool=64M group="$(repeat 128 x)"
+refused 'guest group=xxxxx' pool=64M guest=web1,group="$(repeat 200 x)"
+refused 'longer than 127 bytes' pool=64M guest=web1,group="$(repeat 200 x)"
+refused 'group=a?b: the name has a byte' pool=64M group="$(printf 'a\tb')"
+refused 'printable ASCII characters' pool=64M guest=web1,group="$(printf 'a\nb')"
+refused 'printable ASCII characters' pool=64M group="$(printf 'a\033[2Jb')"
+refused 'printable ASCII characters' pool=64M group=a,b
+accepted pool=64M group="$(repeat 127 x)" guest=a guest=b,group="$(repeat 127 y)"
 refused 'guest group= was given twice' pool=64M guest=web1,group=a,group=b
 refused "cannot take 'groups=a' after the name" pool=64M guest=web1,groups=a
 accepted pool=64M dedup=always group=all guest=web1 guest=web2,group=two
@@ -242,7 +266,9 @@ accepted pool=64M compressor=lz4 full=error
 accepted pool=64M compressor=none full=stall
 
 # Parameters that do not exist.
-refused "unknown parameter 'color'" pool=64M color=red
+refused "unknown parameter 'color': nbdkit vmswap --help lists them" pool=64M color=red
+refused "unknown parameter 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'" \
+    pool=64M "$(repeat 2000 x)=1"
 refused "unknown parameter 'poo'" poo=64M
 refused "unknown parameter 'pools'" pools=64M
 refused "unknown parameter 'Pool'" Pool=64M
