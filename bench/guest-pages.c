@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* guest-pages: in a guest of zram-bench or doors-bench, takes pages from a disk into memory,
- * has the kernel swap them out, and brings them back.
+/* guest-pages: in a guest of zram-bench or doors-bench, takes pages from a disk
+ * into memory, has the kernel swap them out, and brings them back.
  *
  * Owns one anonymous mapping, and is alone in a memory cgroup, through which it
  * sees and makes that its pages are gone from memory: not only unmapped, but

@@ -192,8 +192,8 @@ find_candidates (struct pool *pool, enum clean_goal goal, struct scan *scan)
  * merged when that saves two and 3 %: then memory is within 5 % of what is
  * live.  Steady: a twenty-fifth may be dead, which costs ten copies a write and
  * more, but of few writes.  Lazy: a fifth may be dead while guests write, which
- * costs some two copies a write at the worst.  Forced: down to half of the slack, see
- * capacity.c. */
+ * costs some two copies a write at the worst.  Forced: down to half of the
+ * slack, see capacity.c. */
 static enum clean_goal
 worthwhile (const struct pool *pool, enum clean_effort effort,
             const struct scan *scan)

@@ -6,9 +6,10 @@
  * whose word is empty is lost.
  *
  * Invariants: the range ends with the volume, but while its size changes or a
- * dead process left it so; and it only shrinks while the volume is in use (but see lose-page.c).  So
- * a page that was found not to be lost stays so, and one that was found lost
- * may at worst get a fill word of zeroes that it no longer needs.
+ * dead process left it so; and it only shrinks while the volume is in use (but
+ * see lose-page.c).  So a page that was found not to be lost stays so, and one
+ * that was found lost may at worst get a fill word of zeroes that it no longer
+ * needs.
  *
  * No lock: each end is one word, moved by compare and exchange. */
 

@@ -29,8 +29,8 @@
 /* Bytes of a segment after which writers look at how full the pool is. */
 #define WEIGH_EVERY (16u << 10)
 
-/* … and lend a hand if there is little room: a nearly full pool moves some seven
- * bytes for each that is written at random. */
+/* … and lend a hand if there is little room: a nearly full pool moves some
+ * seven bytes for each that is written at random. */
 #define HELP_EVERY (POOL_SEGMENT_SIZE / 8)
 
 /* Is the page one 32-bit value repeated? */
@@ -309,9 +309,9 @@ store (struct volume *volume, struct worker *worker, struct tally *tally,
 }
 
 int
-page_restore (struct volume *volume, struct worker *worker,
-              struct tally *tally, uint32_t page, const void *data,
-              uint64_t print, const struct expected *expected)
+page_restore (struct volume *volume, struct worker *worker, struct tally *tally,
+              uint32_t page, const void *data, uint64_t print,
+              const struct expected *expected)
 {
   struct pool *pool = volume->pool;
   uint64_t word = page_encode (volume, worker, page, data, print);

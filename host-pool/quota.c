@@ -173,8 +173,8 @@ charge_growth_locked (struct volume *volume, uint32_t page, uint64_t word,
 {
   struct pool *pool = volume->pool;
   const uint64_t now = word_bytes (word) + share_bytes (pool, word);
-  const uint64_t before = page_freeable_locked (volume, page, old) +
-                          share_bytes (pool, old);
+  const uint64_t before =
+      page_freeable_locked (volume, page, old) + share_bytes (pool, old);
 
   return now > before ? now - before : 0;
 }
@@ -258,8 +258,8 @@ quota_tally (struct volume *volume, const struct tally *tally, unsigned shard)
 }
 
 /* What all volumes may hold together: segments are taken whole, so one of them
- * may be cut by the page tables; and where pages become cold, two lanes have one
- * each that writers cannot use. */
+ * may be cut by the page tables; and where pages become cold, two lanes have
+ * one each that writers cannot use. */
 static uint64_t
 room (const struct pool *pool, uint64_t tables)
 {

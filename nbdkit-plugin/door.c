@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The sockets that the plugin listens on itself, beside nbdkit's.  Owns nothing but what it
- * gives out.
+/* The sockets that the plugin listens on itself, beside nbdkit's.  Owns nothing
+ * but what it gives out.
  *
  * A new socket is made under a name of its own, listens, and is then renamed,
  * so that at any moment the path is a socket that somebody listens on, or a
@@ -236,7 +236,9 @@ door_open (const char *key, const char *path, const struct socket_group *group,
     return -1;
   }
   lock = lock_directory (path);
-  r = check_place (key, &address) == -1 || bind_at (ret, key, &address, group) == -1 ? -1 : 0;
+  r = check_place (key, &address);
+  if (r == 0)
+    r = bind_at (ret, key, &address, group);
   if (lock != -1)
     close (lock);
   if (r == 0)

@@ -258,9 +258,11 @@ post_limit (const struct route *route, const struct evkeyvalq *query,
   if (guest == NULL || find_limit (route, query, "quota", &quota) != 0 ||
       find_limit (route, query, "reserve", &reserve) != 0 ||
       (quota == LIMITS_KEEP && reserve == LIMITS_KEEP))
-    say_missing (ret, "/limit?guest=NAME&quota=SIZE&reserve=SIZE, one of the "
-                      "two or both, with a SIZE such as 512M or 25%25 (of the pool), or 0 "
-                      "for none");
+    say_missing (
+        ret,
+        "/limit?guest=NAME&quota=SIZE&reserve=SIZE, one of the "
+        "two or both, with a SIZE such as 512M or 25%25 (of the pool), or 0 "
+        "for none");
   else
     operate_limit (guest, quota, reserve, ret);
 }
