@@ -17,6 +17,7 @@
 #define REGION 1024   /* pages, 4 MiB: between reads of a young stream */
 #define YOUNG 6       /* deltas */
 #define KNOWN_AGE 256 /* requests: how long one is an example to others */
+#define REPEATS 4     /* equal deltas in a row that are no jumps */
 
 #define STRAY PREFETCH_STREAMS /* the stream of reads that belong to none */
 
@@ -180,6 +181,33 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
                      : streams_next (streams, stream, stream_edge (stream));
 }
 
+/* A jump counts as a step of the trend, for after it the stream goes on as before.
+ * One jump after the other, all equal, are another trend: so it is when a
+ * reader comes to where a stream of another reader was expected.  True: the
+ * stream has it now, with the deltas up to this request, which is not logged
+ * yet. */
+static bool
+stream_turns (struct prefetch_stream *stream, const struct request *request)
+{
+  const int64_t delta = is_unused (stream) ? 0 : delta_of (stream, request);
+
+  if (delta != stream->repeat)
+    stream->repeats = 0;
+  if (delta == 0 || delta != (int32_t) delta)
+    return false;
+  stream->repeat = (int32_t) delta;
+  if (stream->repeats < REPEATS)
+    stream->repeats++;
+  if (stream->repeats < REPEATS || stream->trend.delta == 0 ||
+      stream->trend.delta == delta)
+    return false;
+  stream->trend = (struct trend){ 0 };
+  for (unsigned i = 1; i < REPEATS; ++i)
+    trend_log (&stream->trend, delta);
+  stream->leads = false;
+  return true;
+}
+
 struct prefetch_stream *
 streams_follow (struct prefetch_streams *streams, int64_t first, int64_t last)
 {
@@ -199,7 +227,7 @@ streams_follow (struct prefetch_streams *streams, int64_t first, int64_t last)
       stream_begin (stream);
     }
   }
-  else if (stream->trend.delta != 0)
+  else if (!stream_turns (stream, &request) && stream->trend.delta != 0)
     way_turn (streams, stream, &request);
   stream_log (streams, stream, &request);
   stream->touched = streams->clock;

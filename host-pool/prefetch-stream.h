@@ -29,6 +29,8 @@ struct prefetch_stream {
   uint32_t touched, born;        /* when, on the clock of the streams */
   uint8_t generation;            /* of those that were in this place */
   bool on_track;                 /* the last request was where the trend said */
+  uint8_t repeats;               /* deltas that were repeat, one by one */
+  int32_t repeat;                /* the last delta, jumps as they were */
 
   /* Of prefetch.c. */
   bool leads;         /* proposed something since the trend is this one */
