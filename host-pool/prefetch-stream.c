@@ -12,14 +12,14 @@
 
 #include <string.h>
 
-#include "prefetch-way.h"
+#include "prefetch-trail.h"
 
 #define REGION 1024   /* pages, 4 MiB: between reads of a young stream */
 #define YOUNG 6       /* deltas */
 #define KNOWN_AGE 256 /* requests: how long one is an example to others */
 #define REPEATS 4     /* equal deltas in a row that are no jumps */
 
-#define STRAY PREFETCH_STREAMS /* the stream of reads that belong to none */
+#define STRAY PREFETCH_STRAY
 
 /* From edge to edge: 1 or -1 for a request that adjoins the last one. */
 static int64_t
@@ -46,6 +46,8 @@ deviation (const struct prefetch_streams *streams,
     return FAR;
   if (trend == 0)
     return distance (delta_of (stream, request), 0);
+  if (stream->lent && distance (delta_of (stream, request), 0) == 1)
+    return 1; /* two streams were as far apart as the steps of another */
   off = way_off (stream_edge (stream) + trend, page, step);
   off_next = stream->next < 0 ? FAR : way_off (stream->next, page, step);
   if (off_next < off)
@@ -131,7 +133,8 @@ streams_forget (struct prefetch_streams *streams)
 {
   streams->hops = (struct trend){ 0 };
   memset (&streams->jumps, 0, sizeof streams->jumps);
-  for (unsigned i = 0; i <= STRAY; ++i)
+  streams->trusted = 0;
+  for (unsigned i = 0; i <= PREFETCH_TRAIL; ++i)
     stream_begin (&streams->stream[i]);
 }
 
@@ -158,9 +161,12 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
 
   if (!is_unused (stream)) {
     stream->on_track = trend != 0 && delta == trend;
+    stream->lent &= !stream->on_track;
     trend_log (&stream->trend, delta);
-    if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta))
-      stream->trend.delta = delta;
+    if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta)) {
+      stream->trend.delta = (int32_t) delta;
+      stream->lent = true;
+    }
     if (stream->trend.delta != trend)
       stream->leads = false;
     if (trend == 0 && stream->trend.delta != 0)
@@ -181,9 +187,9 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
                      : streams_next (streams, stream, stream_edge (stream));
 }
 
-/* A jump counts as a step of the trend, for after it the stream goes on as before.
- * One jump after the other, all equal, are another trend: so it is when a
- * reader comes to where a stream of another reader was expected.  True: the
+/* A jump counts as a step of the trend, for after it the stream goes on as
+ * before. One jump after the other, all equal, are another trend: so it is when
+ * a reader comes to where a stream of another reader was expected.  True: the
  * stream has it now, with the deltas up to this request, which is not logged
  * yet. */
 static bool
@@ -232,5 +238,7 @@ streams_follow (struct prefetch_streams *streams, int64_t first, int64_t last)
   stream_log (streams, stream, &request);
   stream->touched = streams->clock;
   streams->recent = stream - streams->stream;
-  return stream;
+  return trail_follow (streams, stream, &request)
+             ? &streams->stream[PREFETCH_TRAIL]
+             : stream;
 }

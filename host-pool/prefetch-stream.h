@@ -29,6 +29,8 @@ struct prefetch_stream {
   uint32_t touched, born;        /* when, on the clock of the streams */
   uint8_t generation;            /* of those that were in this place */
   bool on_track;                 /* the last request was where the trend said */
+  bool lent;                     /* the trend is that of another stream, and
+                                  * nothing went its way here yet */
   uint8_t repeats;               /* deltas that were repeat, one by one */
   int32_t repeat;                /* the last delta, jumps as they were */
 
@@ -45,14 +47,19 @@ struct prefetch_stream {
   struct trend trend; /* last, as most looks at a stream need only its head */
 };
 
+#define PREFETCH_STRAY PREFETCH_STREAMS
+#define PREFETCH_TRAIL (PREFETCH_STREAMS + 1)
+
 struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
+  uint16_t trusted;  /* a bit for each time that either the trail was right, or
+                      * the stream: 1: the trail */
   unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
   struct prefetch_jumps jumps;
-  /* The last one gets the reads that belong to none, and finds the trend of
-   * strides that are too wide for a stream. */
-  struct prefetch_stream stream[PREFETCH_STREAMS + 1];
+  /* PREFETCH_STRAY gets the reads that belong to none, and finds the trend of
+   * strides that are too wide for a stream; PREFETCH_TRAIL gets all. */
+  struct prefetch_stream stream[PREFETCH_STREAMS + 2];
 };
 
 extern void streams_forget (struct prefetch_streams *streams);

@@ -26,7 +26,7 @@
 #define OPEN_PAGE_SHIFT 16
 #define OPEN_GENERATION_SHIFT 8
 
-_Static_assert(PREFETCH_STREAMS + 1 < 1 << OPEN_GENERATION_SHIFT,
+_Static_assert(PREFETCH_TRAIL + 1 < 1 << OPEN_GENERATION_SHIFT,
                "the number of a stream has 8 bits");
 
 /* A request: its pages, both ends included. */
@@ -120,7 +120,9 @@ credit_pay (struct prefetch *p, struct prefetch_stream *stream, int32_t parts)
 static void
 credit_trust (struct prefetch *p, struct prefetch_stream *stream)
 {
-  if (stream->on_track && trend_regular (&stream->trend))
+  const bool trail = stream == &p->streams.stream[PREFETCH_TRAIL];
+
+  if (stream->on_track && (trail || trend_regular (&stream->trend)))
     credit_pay (p, stream, PREFETCH_TRUST);
 }
 
