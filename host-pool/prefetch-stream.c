@@ -177,6 +177,7 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
     stream->born_last = request->last;
     stream->born = streams->clock;
   }
+  stream->reads++;
   stream->first = request->first;
   stream->last = request->last;
   /* Out of step: what was proposed lies beside the way. */

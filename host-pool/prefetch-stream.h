@@ -27,6 +27,7 @@ struct prefetch_stream {
   int64_t first, last; /* pages of the last request; first > last: unused */
   int64_t born_first, born_last; /* of its first request */
   uint32_t touched, born;        /* when, on the clock of the streams */
+  uint8_t reads;                 /* requests; wraps */
   uint8_t generation;            /* of those that were in this place */
   bool on_track;                 /* the last request was where the trend said */
   bool lent;                     /* the trend is that of another stream, and

@@ -62,6 +62,7 @@ trail_follow (struct prefetch_streams *streams,
   if (trend != trail->trend.delta && found->on_track &&
       distance (trend, 0) >= JUMP_STEP)
     trail_turn (trail, trend);
+  trail->reads++;
   trail->first = request->first;
   trail->last = request->last;
   if (trail->trend.delta == 0)

@@ -19,6 +19,8 @@
 
 #define GROW 4 /* windows foretold, until one doubles */
 #define NR_OPEN (PREFETCH_SETS * PREFETCH_WAYS)
+#define LATENESS_UNIT 256 /* of a request */
+#define LATENESS_MAX (PREFETCH_WINDOW_MAX - PREFETCH_WINDOW_HIT)
 #define CREDIT_MAX (PREFETCH_WINDOW_MAX * PREFETCH_COST)
 #define CREDIT_STREAM (16 * PREFETCH_COST)
 
@@ -44,6 +46,13 @@ open_set (struct prefetch *p, uint64_t page)
   return p->open[(hash >> 32) % PREFETCH_SETS];
 }
 
+/* When it was proposed. */
+static uint8_t *
+open_asked (struct prefetch *p, const uint64_t *entry)
+{
+  return &p->asked[0][0] + (entry - &p->open[0][0]);
+}
+
 /* Where an open proposal is kept, NULL if the page is none. */
 static uint64_t *
 open_find (struct prefetch *p, uint64_t page)
@@ -66,6 +75,8 @@ open_add (struct prefetch *p, unsigned stream, uint64_t page)
   while (room < PREFETCH_WAYS - 1 && set[room] != 0)
     room++;
   memmove (set + 1, set, room * sizeof *set);
+  memmove (open_asked (p, set + 1), open_asked (p, set), room);
+  *open_asked (p, set) = p->streams.stream[stream].reads;
   set[0] = page << OPEN_PAGE_SHIFT |
            (uint64_t) p->streams.stream[stream].generation
                << OPEN_GENERATION_SHIFT |
@@ -167,12 +178,30 @@ window_halve (struct prefetch_stream *stream)
 }
 
 static void
-window_grow (struct prefetch_stream *stream, unsigned most)
+window_grow (struct prefetch_stream *stream)
 {
-  if (stream->window >= most)
+  if (stream->window >= PREFETCH_WINDOW_HIT)
     return;
   stream->window *= 2;
   stream->good = 0;
+}
+
+/* A page was read so many requests of its stream after it was proposed, and was
+ * there, or was not.  A guess, as it is in between; it falls until it is too
+ * low. */
+static void
+lateness_learn (struct prefetch *p, unsigned age, bool there)
+{
+  const unsigned least = age * LATENESS_UNIT;
+
+  if (!there && least + LATENESS_UNIT > p->lateness)
+    p->lateness += (least + LATENESS_UNIT - p->lateness + 3) / 4;
+  else if (there && least < p->lateness)
+    p->lateness -= (p->lateness - least + 7) / 8;
+  else if (there && p->lateness > 0)
+    p->lateness--;
+  if (p->lateness > LATENESS_MAX * LATENESS_UNIT)
+    p->lateness = LATENESS_MAX * LATENESS_UNIT;
 }
 
 /* -- what was foretold ----------------------------------------------------- */
@@ -187,9 +216,10 @@ redeem (struct prefetch *p, uint64_t *entry)
   credit_return (p, stream);
   if (stream == NULL)
     return;
+  p->age = stream->reads + 1 - *open_asked (p, entry);
   credit_pay (p, stream, PREFETCH_BONUS);
   if (++stream->good >= GROW * stream->window)
-    window_grow (stream, PREFETCH_WINDOW_HIT);
+    window_grow (stream);
 }
 
 /* Closes the open proposals that a request read.  Returns their number. */
@@ -284,14 +314,15 @@ propose (struct prefetch *p, struct prefetch_stream *stream, uint64_t page,
   return true;
 }
 
-/* Pages to be ahead: at least as many as the guest asks for at once. */
+/* Pages to be ahead: at least as many as the guest asks for at once, and those
+ * that it asks for until one that is proposed now is there. */
 static uint64_t
 window_of (const struct prefetch *p, const struct prefetch_stream *stream)
 {
-  uint64_t window = stream->last - stream->first + 1;
+  const uint64_t block = stream->last - stream->first + 1;
+  uint64_t window = block < stream->window ? stream->window : block;
 
-  if (window < stream->window)
-    window = stream->window;
+  window += block * (p->lateness / LATENESS_UNIT);
   return window < p->widest ? window : p->widest;
 }
 
@@ -363,15 +394,16 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
   p->stats.hits += hits;
   p->stats.misses += count - hits;
   credit_earn (p, count);
+  p->age = 0;
   foretold = redeem_all (p, &request);
+  if (p->age > 0)
+    lateness_learn (p, p->age, hits >= foretold);
   stream = streams_follow (&p->streams, page, page + count - 1);
   p->window = 0;
   if (stream->trend.delta == 0)
     return 0;
   if (foretold == 0)
     credit_trust (p, stream);
-  if (foretold > hits)
-    window_grow (stream, PREFETCH_WINDOW_MAX);
   if (hits < count && foretold == 0 && stream->leads)
     window_halve (stream);
   n = propose_ahead (p, stream, proposals, max);

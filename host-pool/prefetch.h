@@ -98,13 +98,17 @@ struct prefetch_stats {
 };
 
 struct prefetch {
-  uint64_t pages;  /* of the volume */
-  int32_t credit;  /* that streams may borrow */
-  uint16_t widest; /* window, given the caller's cache */
-  uint16_t window; /* of the stream that was read last */
+  uint64_t pages;    /* of the volume */
+  int32_t credit;    /* that streams may borrow */
+  uint16_t widest;   /* window, given the caller's cache */
+  uint16_t window;   /* of the stream that was read last */
+  uint16_t lateness; /* from proposal until it is there, in requests of a
+                      * stream, and parts of it */
+  uint8_t age;       /* in requests, of the proposal that was read last */
   struct prefetch_stats stats;
   struct prefetch_streams streams;
   uint64_t open[PREFETCH_SETS][PREFETCH_WAYS];
+  uint8_t asked[PREFETCH_SETS][PREFETCH_WAYS]; /* the reads of its stream */
 };
 
 /* A volume of so many pages, and room for so many that were brought and not
