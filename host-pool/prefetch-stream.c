@@ -14,10 +14,10 @@
 
 #include "prefetch-trail.h"
 
-#define REGION 1024   /* pages, 4 MiB: between reads of a young stream */
-#define YOUNG 6       /* deltas */
-#define KNOWN_AGE 256 /* requests: how long one is an example to others */
-#define REPEATS 4     /* equal deltas in a row that are no jumps */
+#define REGION 1024          /* pages, 4 MiB: between reads of a young stream */
+#define YOUNG 6              /* deltas */
+#define KNOWN_AGE 1024       /* requests: how long a trend is an example */
+#define REPEATS TREND_FEWEST /* equal deltas in a row that are no jumps */
 
 #define STRAY PREFETCH_STRAY
 
@@ -133,21 +133,38 @@ streams_forget (struct prefetch_streams *streams)
 {
   streams->hops = (struct trend){ 0 };
   memset (&streams->jumps, 0, sizeof streams->jumps);
+  memset (&streams->known, 0, sizeof streams->known);
   streams->trusted = 0;
   for (unsigned i = 0; i <= PREFETCH_TRAIL; ++i)
     stream_begin (&streams->stream[i]);
 }
 
-/* Is this the trend of another stream, which still follows it? */
+/* Has a stream followed this trend lately? */
 static bool
 is_known (const struct prefetch_streams *streams, int64_t delta)
 {
-  for (unsigned i = 0; i < PREFETCH_STREAMS; ++i)
-    if (streams->stream[i].trend.delta == delta &&
-        streams->stream[i].on_track &&
-        streams->clock - streams->stream[i].touched <= KNOWN_AGE)
-      return true;
+  for (unsigned i = 0; i < PREFETCH_KNOWN; ++i)
+    if (streams->known[i].delta == delta && delta != 0)
+      return streams->clock - streams->known[i].seen <= KNOWN_AGE;
   return false;
+}
+
+/* A stream does. */
+static void
+know (struct prefetch_streams *streams, int32_t delta)
+{
+  unsigned oldest = 0;
+
+  for (unsigned i = 0; i < PREFETCH_KNOWN; ++i) {
+    if (streams->known[i].delta == delta) {
+      streams->known[i].seen = streams->clock;
+      return;
+    }
+    if (streams->clock - streams->known[i].seen >
+        streams->clock - streams->known[oldest].seen)
+      oldest = i;
+  }
+  streams->known[oldest] = (struct prefetch_known){ delta, streams->clock };
 }
 
 /* Logs a request.  What a process reads lies in pieces here and there, so a new
@@ -162,6 +179,8 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
   if (!is_unused (stream)) {
     stream->on_track = trend != 0 && delta == trend;
     stream->lent &= !stream->on_track;
+    if (stream->on_track)
+      know (streams, trend);
     trend_log (&stream->trend, delta);
     if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta)) {
       stream->trend.delta = (int32_t) delta;

@@ -51,12 +51,20 @@ struct prefetch_stream {
 #define PREFETCH_STRAY PREFETCH_STREAMS
 #define PREFETCH_TRAIL (PREFETCH_STREAMS + 1)
 
+/* A trend that streams follow. */
+#define PREFETCH_KNOWN 8
+struct prefetch_known {
+  int32_t delta;
+  uint32_t seen; /* when one went on with it */
+};
+
 struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
   uint16_t trusted;  /* a bit for each time that either the trail was right, or
                       * the stream: 1: the trail */
   unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
+  struct prefetch_known known[PREFETCH_KNOWN];
   struct prefetch_jumps jumps;
   /* PREFETCH_STRAY gets the reads that belong to none, and finds the trend of
    * strides that are too wide for a stream; PREFETCH_TRAIL gets all. */

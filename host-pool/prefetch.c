@@ -322,6 +322,8 @@ window_of (const struct prefetch *p, const struct prefetch_stream *stream)
   const uint64_t block = stream->last - stream->first + 1;
   uint64_t window = block < stream->window ? stream->window : block;
 
+  if (stream->lent)
+    window = block;
   window += block * (p->lateness / LATENESS_UNIT);
   return window < p->widest ? window : p->widest;
 }
