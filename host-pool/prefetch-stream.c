@@ -179,7 +179,7 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
   if (!is_unused (stream)) {
     stream->on_track = trend != 0 && delta == trend;
     stream->lent &= !stream->on_track;
-    if (stream->on_track)
+    if (stream->on_track && stream->repeat == trend)
       know (streams, trend);
     trend_log (&stream->trend, delta);
     if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta)) {
