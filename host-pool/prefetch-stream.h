@@ -62,6 +62,7 @@ struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
   uint16_t trusted;  /* a bit for each time that either the trail was right, or
                       * the stream: 1: the trail */
+  uint8_t astray;    /* requests since the trail was right, a few at most */
   unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
   struct prefetch_known known[PREFETCH_KNOWN];

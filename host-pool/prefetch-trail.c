@@ -9,6 +9,8 @@
 
 #define TRUSTED 11 /* of the last 16 times that it or the stream was right */
 
+#define LOST 16 /* wrong in a row: nobody goes that way any more */
+
 /* Keeps where the trail went from that page, and does so for the page from
  * which a reader comes that begins a page further on. */
 static void
@@ -47,6 +49,17 @@ trail_turn (struct prefetch_stream *trail, int32_t trend)
   trail->leads = false;
 }
 
+/* Counts for the one that was right when the other was not. */
+static void
+trail_judge (struct prefetch_streams *streams, bool trail, bool stream)
+{
+  if (trail != stream)
+    streams->trusted = (uint16_t) (streams->trusted << 1 | trail);
+  streams->astray = trail ? 0 : streams->astray + (streams->astray < LOST);
+  if (streams->astray == LOST)
+    streams->trusted = 0;
+}
+
 bool
 trail_follow (struct prefetch_streams *streams,
               const struct prefetch_stream *found,
@@ -57,8 +70,7 @@ trail_follow (struct prefetch_streams *streams,
 
   if (!is_unused (trail) && trail->trend.delta != 0)
     trail_go (streams, trail, request);
-  if (trail->on_track != found->on_track)
-    streams->trusted = (uint16_t) (streams->trusted << 1 | trail->on_track);
+  trail_judge (streams, trail->on_track, found->on_track);
   if (trend != trail->trend.delta && found->on_track &&
       distance (trend, 0) >= JUMP_STEP)
     trail_turn (trail, trend);
