@@ -134,8 +134,7 @@ streams_forget (struct prefetch_streams *streams)
   streams->hops = (struct trend){ 0 };
   memset (&streams->jumps, 0, sizeof streams->jumps);
   memset (&streams->known, 0, sizeof streams->known);
-  streams->trusted = 0;
-  streams->astray = 0;
+  memset (&streams->trail, 0, sizeof streams->trail);
   for (unsigned i = 0; i <= PREFETCH_TRAIL; ++i)
     stream_begin (&streams->stream[i]);
 }

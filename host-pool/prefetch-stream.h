@@ -58,17 +58,32 @@ struct prefetch_known {
   uint32_t seen; /* when one went on with it */
 };
 
+/* See prefetch-trail.h.  Requests have numbers, which wrap. */
+#define TRAIL_LENGTH 8192
+struct prefetch_trail {
+  int32_t step[TRAIL_LENGTH]; /* from the request before, by number */
+  uint32_t head;              /* the last one */
+  int64_t last;               /* its page */
+  bool found;
+  uint32_t at;    /* the one in whose place it is now */
+  int64_t here;   /* where it should be */
+  uint32_t front; /* the one up to which was looked ahead */
+  int64_t front_page;
+  uint16_t right;   /* was it so?  A bit for each of the last */
+  uint16_t trusted; /* likewise, where either it or the stream was */
+  uint8_t astray;   /* requests since it was right, a few at most */
+};
+
 struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
-  uint16_t trusted;  /* a bit for each time that either the trail was right, or
-                      * the stream: 1: the trail */
-  uint8_t astray;    /* requests since the trail was right, a few at most */
   unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
+  struct prefetch_trail trail;
   struct prefetch_known known[PREFETCH_KNOWN];
   struct prefetch_jumps jumps;
   /* PREFETCH_STRAY gets the reads that belong to none, and finds the trend of
-   * strides that are too wide for a stream; PREFETCH_TRAIL gets all. */
+   * strides that are too wide for a stream; PREFETCH_TRAIL stands for
+   * the trail. */
   struct prefetch_stream stream[PREFETCH_STREAMS + 2];
 };
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Owns the stream of all requests of a volume, and how far it is to be trusted.
+/* Owns the trail of a volume, and how far it is to be trusted.
+ *
+ * Invariants
+ *  1. at <= front < head, if found: what is looked ahead for was read before.
+ *  2. What is looked at is not yet overwritten: head - at < TRAIL_LENGTH.
  *
  * No lock, no memory but the caller's. */
 
@@ -7,57 +11,94 @@
 
 #include "prefetch-trail.h"
 
-#define TRUSTED 11 /* of the last 16 times that it or the stream was right */
+#define TRUSTED 11    /* of the last 16 times that it or the stream was right */
+#define LOST 16       /* wrong in a row: nobody goes that way any more */
+#define SURE 12       /* of the last 16 were right; less: is it the place? */
+#define RIGHT_LEAST 4 /* … less: it is not */
+#define SPARE 64      /* steps of the trail that are soon overwritten */
+#define MARK_EVERY 4  /* requests: as often a place is marked */
+#define MARK_TREND 16 /* places are that wide */
 
-#define LOST 16 /* wrong in a row: nobody goes that way any more */
-
-/* Keeps where the trail went from that page, and does so for the page from
- * which a reader comes that begins a page further on. */
-static void
-trail_learn (struct prefetch_streams *streams, int64_t page, int32_t trend,
-             int64_t delta)
+static int32_t *
+step_at (struct prefetch_trail *trail, uint32_t number)
 {
-  jumps_set (&streams->jumps, JUMP_TRAIL, page, trend, delta);
-  jumps_set (&streams->jumps, JUMP_TRAIL, page + (trend < 0 ? -1 : 1), trend,
-             delta);
+  return &trail->step[number % TRAIL_LENGTH];
 }
 
-/* Goes on with the request. */
 static void
-trail_go (struct prefetch_streams *streams, struct prefetch_stream *trail,
-          const struct request *request)
+trail_log (struct prefetch_trail *trail, int64_t page)
 {
-  const int32_t trend = trail->trend.delta;
-  const int64_t edge = stream_edge (trail);
-  const int64_t page = near_end (trail, request);
-  const int64_t delta = page - edge;
+  const int64_t step = page - trail->last;
 
-  trail->on_track = page == trail->next;
-  if (delta == 0)
+  trail->head++;
+  *step_at (trail, trail->head) = step == (int32_t) step ? (int32_t) step : 0;
+  trail->last = page;
+}
+
+/* Some requests are marked, by their places. */
+static void
+trail_mark (struct prefetch_streams *streams, int64_t page)
+{
+  const uint32_t head = streams->trail.head;
+
+  if (head % MARK_EVERY == 0)
+    jumps_set (&streams->jumps, JUMP_TRAIL, page, MARK_TREND,
+               (int32_t) (head & INT32_MAX));
+}
+
+/* Looks for where somebody was before. */
+static void
+trail_find (struct prefetch_streams *streams, int64_t page)
+{
+  struct prefetch_trail *trail = &streams->trail;
+  const uint32_t mark =
+      (uint32_t) jumps_find (&streams->jumps, JUMP_TRAIL, page, MARK_TREND);
+  const uint32_t age = (trail->head - mark) & INT32_MAX;
+
+  if (mark == 0 || age < MARK_EVERY || age >= TRAIL_LENGTH - SPARE)
     return;
-  trail_learn (streams, edge, trend, delta == trend ? 0 : delta);
-  way_move (trail, delta - trend);
-  if (!trail->on_track)
-    way_stray (trail);
+  trail->at = trail->front = trail->head - age;
+  trail->here = trail->front_page = page;
+  trail->right = 0x00ff;
+  trail->found = true;
 }
 
-/* A reader with another step. */
+/* Goes so many requests on. */
 static void
-trail_turn (struct prefetch_stream *trail, int32_t trend)
+trail_go (struct prefetch_trail *trail, unsigned requests)
 {
-  trail->trend.delta = trend;
-  trail->leads = false;
+  for (; requests > 0; --requests)
+    trail->here += *step_at (trail, ++trail->at);
+  if ((int32_t) (trail->front - trail->at) < 0) {
+    trail->front = trail->at;
+    trail->front_page = trail->here;
+  }
+}
+
+/* Is the page where the trail says? */
+static bool
+trail_is_right (struct prefetch_trail *trail, int64_t page)
+{
+  const int64_t next = trail->here + *step_at (trail, trail->at + 1);
+  const int64_t second = next + *step_at (trail, trail->at + 2);
+
+  if (page != next && page == second && trail->head - trail->at > 3) {
+    trail_go (trail, 2);
+    return true;
+  }
+  trail_go (trail, 1);
+  return page == next;
 }
 
 /* Counts for the one that was right when the other was not. */
 static void
-trail_judge (struct prefetch_streams *streams, bool trail, bool stream)
+trail_judge (struct prefetch_trail *trail, bool right, bool stream)
 {
-  if (trail != stream)
-    streams->trusted = (uint16_t) (streams->trusted << 1 | trail);
-  streams->astray = trail ? 0 : streams->astray + (streams->astray < LOST);
-  if (streams->astray == LOST)
-    streams->trusted = 0;
+  if (right != stream)
+    trail->trusted = (uint16_t) (trail->trusted << 1 | right);
+  trail->astray = right ? 0 : trail->astray + (trail->astray < LOST);
+  if (trail->astray == LOST)
+    trail->trusted = 0;
 }
 
 bool
@@ -65,20 +106,47 @@ trail_follow (struct prefetch_streams *streams,
               const struct prefetch_stream *found,
               const struct request *request)
 {
-  struct prefetch_stream *trail = &streams->stream[PREFETCH_TRAIL];
-  const int32_t trend = found->trend.delta;
+  struct prefetch_trail *trail = &streams->trail;
+  struct prefetch_stream *self = &streams->stream[PREFETCH_TRAIL];
+  bool right = false, sure = false;
 
-  if (!is_unused (trail) && trail->trend.delta != 0)
-    trail_go (streams, trail, request);
-  trail_judge (streams, trail->on_track, found->on_track);
-  if (trend != trail->trend.delta && found->on_track &&
-      distance (trend, 0) >= JUMP_STEP)
-    trail_turn (trail, trend);
-  trail->reads++;
-  trail->first = request->first;
-  trail->last = request->last;
-  if (trail->trend.delta == 0)
-    return false;
-  trail->next = streams_next (streams, trail, stream_edge (trail));
-  return __builtin_popcount (streams->trusted) >= TRUSTED;
+  trail_log (trail, request->first);
+  if (trail->found) {
+    right = trail_is_right (trail, request->first);
+    trail->right = (uint16_t) (trail->right << 1 | right);
+    trail->found = __builtin_popcount (trail->right) >= RIGHT_LEAST;
+    sure = __builtin_popcount (trail->right) >= SURE;
+  }
+  trail_judge (trail, right, found->on_track);
+  if (!trail->found || (!right && !sure))
+    trail_find (streams, request->first);
+  /* It may overwrite what was looked for. */
+  trail_mark (streams, request->first);
+  self->on_track = right;
+  self->reads++;
+  self->first = request->first;
+  self->last = request->last;
+  self->trend.delta = 1; /* it has one, whatever it is */
+  return trail->found && __builtin_popcount (trail->trusted) >= TRUSTED;
+}
+
+uint32_t
+trail_ahead (const struct prefetch_trail *trail)
+{
+  return trail->front - trail->at;
+}
+
+int64_t
+trail_peek (struct prefetch_trail *trail)
+{
+  if (trail->head - trail->front < 2)
+    return -1;
+  return trail->front_page + *step_at (trail, trail->front + 1);
+}
+
+void
+trail_advance (struct prefetch_trail *trail)
+{
+  trail->front_page = trail_peek (trail);
+  trail->front++;
 }

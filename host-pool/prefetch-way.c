@@ -23,6 +23,7 @@
 #define HOP_STEP_MAX (PREFETCH_RUN / 4)
 
 /* Jumps. */
+#define JUMP_STEP 4 /* streams with a smaller one leave out pages by chance */
 #define JUMP_AGE 64 /* requests: how long one is under way */
 #define ALIKE_AGE                                                              \
   16                 /* requests: how long a stream is another that may have   \
@@ -85,15 +86,14 @@ streams_next (const struct prefetch_streams *streams,
               const struct prefetch_stream *stream, int64_t page)
 {
   const int32_t trend = stream->trend.delta;
-  const enum jump_kind kind =
-      stream == &streams->stream[PREFETCH_TRAIL] ? JUMP_TRAIL : JUMP_STREAM;
-  const int32_t jump = jumps_find (&streams->jumps, kind, page, trend);
+  const int32_t jump = jumps_find (&streams->jumps, JUMP_STREAM, page, trend);
 
   return jump != 0 ? page + jump : streams_cross (streams, stream, page, trend);
 }
 
-void
-way_move (struct prefetch_stream *stream, int64_t pages)
+/* As if the stream had come from so much further. */
+static void
+stream_move (struct prefetch_stream *stream, int64_t pages)
 {
   stream->first += pages;
   stream->last += pages;
@@ -157,7 +157,7 @@ way_turn (struct prefetch_streams *streams, struct prefetch_stream *stream,
     trend_log (&streams->hops, runs * sign);
   if (straight && foreseen)
     return;
-  way_move (stream, move);
+  stream_move (stream, move);
   if (stream->shift != 0 && !is_on_way (streams, stream))
     way_stray (stream);
 }

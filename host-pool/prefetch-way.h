@@ -13,7 +13,6 @@
 #define RUN_LAST (PREFETCH_RUN - 1)
 #define NEAR 32 /* pages beside the one expected */
 #define FAR INT64_MAX
-#define JUMP_STEP 4 /* streams with a smaller one leave out pages by chance */
 
 /* A request: its pages, both ends included. */
 struct request {
@@ -67,9 +66,6 @@ extern bool way_hops (const struct prefetch_streams *streams,
 extern void way_turn (struct prefetch_streams *streams,
                       struct prefetch_stream *stream,
                       const struct request *request);
-
-/* As if the stream had come from so much further. */
-extern void way_move (struct prefetch_stream *stream, int64_t pages);
 
 /* What was proposed lies beside the way. */
 extern void way_stray (struct prefetch_stream *stream);

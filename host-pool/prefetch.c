@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "prefetch-trail.h"
 #include "prefetch.h"
 
 #define GROW 4 /* windows foretold, until one doubles */
@@ -30,11 +31,6 @@
 
 _Static_assert(PREFETCH_TRAIL + 1 < 1 << OPEN_GENERATION_SHIFT,
                "the number of a stream has 8 bits");
-
-/* A request: its pages, both ends included. */
-struct request {
-  uint64_t first, last;
-};
 
 /* -- open proposals -------------------------------------------------------- */
 
@@ -224,21 +220,21 @@ redeem (struct prefetch *p, uint64_t *entry)
 
 /* Closes the open proposals that a request read.  Returns their number. */
 static unsigned
-redeem_all (struct prefetch *p, const struct request *request)
+redeem_all (struct prefetch *p, uint64_t first, uint64_t last)
 {
   uint64_t *all = &p->open[0][0];
   uint64_t *entry;
   unsigned n = 0;
 
-  if (request->last - request->first < NR_OPEN) {
-    for (uint64_t page = request->first; page <= request->last; ++page)
+  if (last - first < NR_OPEN) {
+    for (uint64_t page = first; page <= last; ++page)
       if ((entry = open_find (p, page)) != NULL)
         redeem (p, entry), n++;
     return n;
   }
   for (unsigned i = 0; i < NR_OPEN; ++i)
-    if (all[i] != 0 && all[i] >> OPEN_PAGE_SHIFT >= request->first &&
-        all[i] >> OPEN_PAGE_SHIFT <= request->last)
+    if (all[i] != 0 && all[i] >> OPEN_PAGE_SHIFT >= first &&
+        all[i] >> OPEN_PAGE_SHIFT <= last)
       redeem (p, &all[i]), n++;
   return n;
 }
@@ -335,6 +331,35 @@ is_behind (const struct prefetch_stream *stream, const struct way *way)
   return stream->leads && (stream->frontier - way->page) * way->sign >= 0;
 }
 
+/* As propose_ahead, with the trail. */
+static unsigned
+propose_trail (struct prefetch *p, struct prefetch_stream *stream,
+               uint64_t *proposals, unsigned max)
+{
+  struct prefetch_trail *trail = &p->streams.trail;
+  uint64_t window;
+  unsigned n = 0;
+
+  if (!stream->leads)
+    stream->window = PREFETCH_WINDOW_MIN, stream->good = 0;
+  stream->leads = true;
+  window = window_of (p, stream);
+  if (trail_ahead (trail) > window / 2)
+    return 0;
+  while (trail_ahead (trail) < window && n < max) {
+    const int64_t page = trail_peek (trail);
+    const bool read = page >= stream->first && page <= stream->last;
+
+    if ((uint64_t) page >= p->pages) /* or below 0 */
+      break;
+    if (!read && !propose (p, stream, page, proposals, &n))
+      break;
+    trail_advance (trail);
+  }
+  p->stats.proposed += n;
+  return n;
+}
+
 /* Fills the window once it is half empty. */
 static unsigned
 propose_ahead (struct prefetch *p, struct prefetch_stream *stream,
@@ -384,7 +409,6 @@ unsigned
 prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
                uint64_t *proposals, unsigned max)
 {
-  const struct request request = { page, page + count - 1 };
   struct prefetch_stream *stream;
   unsigned foretold, n;
 
@@ -397,7 +421,7 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
   p->stats.misses += count - hits;
   credit_earn (p, count);
   p->age = 0;
-  foretold = redeem_all (p, &request);
+  foretold = redeem_all (p, page, page + count - 1);
   if (p->age > 0)
     lateness_learn (p, p->age, hits >= foretold);
   stream = streams_follow (&p->streams, page, page + count - 1);
@@ -408,7 +432,10 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
     credit_trust (p, stream);
   if (hits < count && foretold == 0 && stream->leads)
     window_halve (stream);
-  n = propose_ahead (p, stream, proposals, max);
+  if (stream == &p->streams.stream[PREFETCH_TRAIL])
+    n = propose_trail (p, stream, proposals, max);
+  else
+    n = propose_ahead (p, stream, proposals, max);
   p->window = stream->leads ? window_of (p, stream) : 0;
   return n;
 }

@@ -24,7 +24,8 @@
  *    ring for all: a swap disk sees the reads of all processes of a guest
  *    (prefetch-stream.h, which also follows a stream from one run of swap slots
  *    to the next, and prefetch-jump.h, from one piece to the next, where it was
- *    read that way before);
+ *    read that way before; and prefetch-trail.h, which knows the order of all
+ *    reads, where that is as it was);
  *  - a request of many pages is one delta, from its edge to the next one's
  *    edge, so that readahead by the guest does not look like a trend;
  *  - 0 is no trend, no proposal lies outside of the volume, and a trend needs
@@ -49,7 +50,7 @@
  *
  * Units: pages of 4 KiB, or whatever the caller counts in, numbered from 0.
  *
- * Memory: struct prefetch is the caller's, about 45 KiB, ready after
+ * Memory: struct prefetch is the caller's, about 110 KiB, ready after
  * prefetch_init.  Nothing is allocated, nothing needs to be destroyed.
  *
  * Locking: none.  The caller serialises all calls for one volume.
@@ -65,7 +66,7 @@
 #include "prefetch-stream.h"
 
 /* Pages to be ahead of a stream: from those of one that just began to those of
- * one that always hit, and of one whose pages came late.  At least a request,
+ * one that always hit, and of one whose pages come late.  At least a request,
  * and at the most a quarter of the caller's room. */
 #define PREFETCH_WINDOW_MIN 2
 #define PREFETCH_WINDOW_HIT 32
