@@ -19,9 +19,8 @@
 
 #include <stdint.h>
 
-#define PREFETCH_JUMPS                                                         \
-  4096 /* one place each; what hashes alike is forgotten                       \
-        */
+#define JUMP_SETS 2048
+#define JUMP_WAYS 4 /* of a full set the oldest is forgotten */
 #define JUMP_SHIFT_MAX 4
 
 struct prefetch_jump {
@@ -30,15 +29,19 @@ struct prefetch_jump {
 };
 
 struct prefetch_jumps {
-  struct prefetch_jump jump[PREFETCH_JUMPS];
+  struct prefetch_jump set[JUMP_SETS][JUMP_WAYS];
 };
 
-/* By how much a stream with this trend jumped from this page; 0: it did not. */
-extern int32_t jumps_find (const struct prefetch_jumps *jumps, int64_t page,
-                           int32_t trend);
+/* Whose jumps: those of streams, or that from one request of the volume to the
+ * next (prefetch-trail.h). */
+enum jump_kind { JUMP_STREAM, JUMP_TRAIL };
+
+/* By how much one with this trend jumped from this page; 0: it did not. */
+extern int32_t jumps_find (const struct prefetch_jumps *jumps,
+                           enum jump_kind kind, int64_t page, int32_t trend);
 
 /* Keeps it; 0 forgets it. */
-extern void jumps_set (struct prefetch_jumps *jumps, int64_t page,
-                       int32_t trend, int64_t delta);
+extern void jumps_set (struct prefetch_jumps *jumps, enum jump_kind kind,
+                       int64_t page, int32_t trend, int64_t delta);
 
 #endif /* VMSWAP_PREFETCH_JUMP_H */

@@ -12,13 +12,14 @@
 
 #include <string.h>
 
-#include "prefetch-way.h"
+#include "prefetch-trail.h"
 
-#define REGION 1024   /* pages, 4 MiB: between reads of a young stream */
-#define YOUNG 6       /* deltas */
-#define KNOWN_AGE 256 /* requests: how long one is an example to others */
+#define REGION 1024          /* pages, 4 MiB: between reads of a young stream */
+#define YOUNG 6              /* deltas */
+#define KNOWN_AGE 1024       /* requests: how long a trend is an example */
+#define REPEATS TREND_FEWEST /* equal deltas in a row that are no jumps */
 
-#define STRAY PREFETCH_STREAMS /* the stream of reads that belong to none */
+#define STRAY PREFETCH_STRAY
 
 /* From edge to edge: 1 or -1 for a request that adjoins the last one. */
 static int64_t
@@ -45,6 +46,8 @@ deviation (const struct prefetch_streams *streams,
     return FAR;
   if (trend == 0)
     return distance (delta_of (stream, request), 0);
+  if (stream->lent && distance (delta_of (stream, request), 0) == 1)
+    return 1; /* two streams were as far apart as the steps of another */
   off = way_off (stream_edge (stream) + trend, page, step);
   off_next = stream->next < 0 ? FAR : way_off (stream->next, page, step);
   if (off_next < off)
@@ -130,20 +133,38 @@ streams_forget (struct prefetch_streams *streams)
 {
   streams->hops = (struct trend){ 0 };
   memset (&streams->jumps, 0, sizeof streams->jumps);
-  for (unsigned i = 0; i <= STRAY; ++i)
+  memset (&streams->known, 0, sizeof streams->known);
+  memset (&streams->trail, 0, sizeof streams->trail);
+  for (unsigned i = 0; i <= PREFETCH_TRAIL; ++i)
     stream_begin (&streams->stream[i]);
 }
 
-/* Is this the trend of another stream, which still follows it? */
+/* Has a stream followed this trend lately? */
 static bool
 is_known (const struct prefetch_streams *streams, int64_t delta)
 {
-  for (unsigned i = 0; i < PREFETCH_STREAMS; ++i)
-    if (streams->stream[i].trend.delta == delta &&
-        streams->stream[i].on_track &&
-        streams->clock - streams->stream[i].touched <= KNOWN_AGE)
-      return true;
+  for (unsigned i = 0; i < PREFETCH_KNOWN; ++i)
+    if (streams->known[i].delta == delta && delta != 0)
+      return streams->clock - streams->known[i].seen <= KNOWN_AGE;
   return false;
+}
+
+/* A stream does. */
+static void
+know (struct prefetch_streams *streams, int32_t delta)
+{
+  unsigned oldest = 0;
+
+  for (unsigned i = 0; i < PREFETCH_KNOWN; ++i) {
+    if (streams->known[i].delta == delta) {
+      streams->known[i].seen = streams->clock;
+      return;
+    }
+    if (streams->clock - streams->known[i].seen >
+        streams->clock - streams->known[oldest].seen)
+      oldest = i;
+  }
+  streams->known[oldest] = (struct prefetch_known){ delta, streams->clock };
 }
 
 /* Logs a request.  What a process reads lies in pieces here and there, so a new
@@ -157,9 +178,14 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
 
   if (!is_unused (stream)) {
     stream->on_track = trend != 0 && delta == trend;
+    stream->lent &= !stream->on_track;
+    if (stream->on_track && stream->repeat == trend)
+      know (streams, trend);
     trend_log (&stream->trend, delta);
-    if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta))
-      stream->trend.delta = delta;
+    if (stream->trend.delta == 0 && delta != 0 && is_known (streams, delta)) {
+      stream->trend.delta = (int32_t) delta;
+      stream->lent = true;
+    }
     if (stream->trend.delta != trend)
       stream->leads = false;
     if (trend == 0 && stream->trend.delta != 0)
@@ -170,6 +196,7 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
     stream->born_last = request->last;
     stream->born = streams->clock;
   }
+  stream->reads++;
   stream->first = request->first;
   stream->last = request->last;
   /* Out of step: what was proposed lies beside the way. */
@@ -178,6 +205,33 @@ stream_log (struct prefetch_streams *streams, struct prefetch_stream *stream,
   stream->next = stream->trend.delta == 0
                      ? -1
                      : streams_next (streams, stream, stream_edge (stream));
+}
+
+/* A jump counts as a step of the trend, for after it the stream goes on as
+ * before. One jump after the other, all equal, are another trend: so it is when
+ * a reader comes to where a stream of another reader was expected.  True: the
+ * stream has it now, with the deltas up to this request, which is not logged
+ * yet. */
+static bool
+stream_turns (struct prefetch_stream *stream, const struct request *request)
+{
+  const int64_t delta = is_unused (stream) ? 0 : delta_of (stream, request);
+
+  if (delta != stream->repeat)
+    stream->repeats = 0;
+  if (delta == 0 || delta != (int32_t) delta)
+    return false;
+  stream->repeat = (int32_t) delta;
+  if (stream->repeats < REPEATS)
+    stream->repeats++;
+  if (stream->repeats < REPEATS || stream->trend.delta == 0 ||
+      stream->trend.delta == delta)
+    return false;
+  stream->trend = (struct trend){ 0 };
+  for (unsigned i = 1; i < REPEATS; ++i)
+    trend_log (&stream->trend, delta);
+  stream->leads = false;
+  return true;
 }
 
 struct prefetch_stream *
@@ -199,10 +253,12 @@ streams_follow (struct prefetch_streams *streams, int64_t first, int64_t last)
       stream_begin (stream);
     }
   }
-  else if (stream->trend.delta != 0)
+  else if (!stream_turns (stream, &request) && stream->trend.delta != 0)
     way_turn (streams, stream, &request);
   stream_log (streams, stream, &request);
   stream->touched = streams->clock;
   streams->recent = stream - streams->stream;
-  return stream;
+  return trail_follow (streams, stream, &request)
+             ? &streams->stream[PREFETCH_TRAIL]
+             : stream;
 }

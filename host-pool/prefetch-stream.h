@@ -27,8 +27,13 @@ struct prefetch_stream {
   int64_t first, last; /* pages of the last request; first > last: unused */
   int64_t born_first, born_last; /* of its first request */
   uint32_t touched, born;        /* when, on the clock of the streams */
+  uint8_t reads;                 /* requests; wraps */
   uint8_t generation;            /* of those that were in this place */
   bool on_track;                 /* the last request was where the trend said */
+  bool lent;                     /* the trend is that of another stream, and
+                                  * nothing went its way here yet */
+  uint8_t repeats;               /* deltas that were repeat, one by one */
+  int32_t repeat;                /* the last delta, jumps as they were */
 
   /* Of prefetch.c. */
   bool leads;         /* proposed something since the trend is this one */
@@ -43,14 +48,43 @@ struct prefetch_stream {
   struct trend trend; /* last, as most looks at a stream need only its head */
 };
 
+#define PREFETCH_STRAY PREFETCH_STREAMS
+#define PREFETCH_TRAIL (PREFETCH_STREAMS + 1)
+
+/* A trend that streams follow. */
+#define PREFETCH_KNOWN 8
+struct prefetch_known {
+  int32_t delta;
+  uint32_t seen; /* when one went on with it */
+};
+
+/* See prefetch-trail.h.  Requests have numbers, which wrap. */
+#define TRAIL_LENGTH 8192
+struct prefetch_trail {
+  int32_t step[TRAIL_LENGTH]; /* from the request before, by number */
+  uint32_t head;              /* the last one */
+  int64_t last;               /* its page */
+  bool found;
+  uint32_t at;    /* the one in whose place it is now */
+  int64_t here;   /* where it should be */
+  uint32_t front; /* the one up to which was looked ahead */
+  int64_t front_page;
+  uint16_t right;   /* was it so?  A bit for each of the last */
+  uint16_t trusted; /* likewise, where either it or the stream was */
+  uint8_t astray;   /* requests since it was right, a few at most */
+};
+
 struct prefetch_streams {
   uint32_t clock;    /* requests; wraps */
   unsigned recent;   /* the stream that was read last */
   struct trend hops; /* in runs, in the direction of the stream */
+  struct prefetch_trail trail;
+  struct prefetch_known known[PREFETCH_KNOWN];
   struct prefetch_jumps jumps;
-  /* The last one gets the reads that belong to none, and finds the trend of
-   * strides that are too wide for a stream. */
-  struct prefetch_stream stream[PREFETCH_STREAMS + 1];
+  /* PREFETCH_STRAY gets the reads that belong to none, and finds the trend of
+   * strides that are too wide for a stream; PREFETCH_TRAIL stands for
+   * the trail. */
+  struct prefetch_stream stream[PREFETCH_STREAMS + 2];
 };
 
 extern void streams_forget (struct prefetch_streams *streams);

@@ -86,7 +86,7 @@ streams_next (const struct prefetch_streams *streams,
               const struct prefetch_stream *stream, int64_t page)
 {
   const int32_t trend = stream->trend.delta;
-  const int32_t jump = jumps_find (&streams->jumps, page, trend);
+  const int32_t jump = jumps_find (&streams->jumps, JUMP_STREAM, page, trend);
 
   return jump != 0 ? page + jump : streams_cross (streams, stream, page, trend);
 }
@@ -151,7 +151,8 @@ way_turn (struct prefetch_streams *streams, struct prefetch_stream *stream,
   else if (hops)
     move = (runs - sign) * PREFETCH_RUN;
   if (!foreseen && step >= JUMP_STEP)
-    jumps_set (&streams->jumps, edge, trend, straight ? 0 : page - edge);
+    jumps_set (&streams->jumps, JUMP_STREAM, edge, trend,
+               straight ? 0 : page - edge);
   if (hops)
     trend_log (&streams->hops, runs * sign);
   if (straight && foreseen)
@@ -176,8 +177,8 @@ way_learn (struct prefetch_streams *streams, const struct request *request)
         streams->stream[i].trend.delta != 0 &&
         streams->stream[i].trend.delta != from->trend.delta)
       return;
-  jumps_set (&streams->jumps, stream_edge (from), from->trend.delta,
-             near_end (from, request) - stream_edge (from));
+  jumps_set (&streams->jumps, JUMP_STREAM, stream_edge (from),
+             from->trend.delta, near_end (from, request) - stream_edge (from));
 }
 
 /* Else it is that one which went the same way, and was not read any more since
@@ -201,6 +202,6 @@ way_learn_late (struct prefetch_streams *streams,
       from = other, least = age;
   }
   if (from != NULL)
-    jumps_set (&streams->jumps, stream_edge (from), from->trend.delta,
-               near_end (from, &begin) - stream_edge (from));
+    jumps_set (&streams->jumps, JUMP_STREAM, stream_edge (from),
+               from->trend.delta, near_end (from, &begin) - stream_edge (from));
 }

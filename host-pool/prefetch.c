@@ -15,10 +15,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "prefetch-trail.h"
 #include "prefetch.h"
 
 #define GROW 4 /* windows foretold, until one doubles */
 #define NR_OPEN (PREFETCH_SETS * PREFETCH_WAYS)
+#define LATENESS_UNIT 256 /* of a request */
+#define LATENESS_MAX (PREFETCH_WINDOW_MAX - PREFETCH_WINDOW_HIT)
 #define CREDIT_MAX (PREFETCH_WINDOW_MAX * PREFETCH_COST)
 #define CREDIT_STREAM (16 * PREFETCH_COST)
 
@@ -26,13 +29,8 @@
 #define OPEN_PAGE_SHIFT 16
 #define OPEN_GENERATION_SHIFT 8
 
-_Static_assert(PREFETCH_STREAMS + 1 < 1 << OPEN_GENERATION_SHIFT,
+_Static_assert(PREFETCH_TRAIL + 1 < 1 << OPEN_GENERATION_SHIFT,
                "the number of a stream has 8 bits");
-
-/* A request: its pages, both ends included. */
-struct request {
-  uint64_t first, last;
-};
 
 /* -- open proposals -------------------------------------------------------- */
 
@@ -42,6 +40,13 @@ open_set (struct prefetch *p, uint64_t page)
   const uint64_t hash = (page + 1) * UINT64_C (0x9e3779b97f4a7c15);
 
   return p->open[(hash >> 32) % PREFETCH_SETS];
+}
+
+/* When it was proposed. */
+static uint8_t *
+open_asked (struct prefetch *p, const uint64_t *entry)
+{
+  return &p->asked[0][0] + (entry - &p->open[0][0]);
 }
 
 /* Where an open proposal is kept, NULL if the page is none. */
@@ -66,6 +71,8 @@ open_add (struct prefetch *p, unsigned stream, uint64_t page)
   while (room < PREFETCH_WAYS - 1 && set[room] != 0)
     room++;
   memmove (set + 1, set, room * sizeof *set);
+  memmove (open_asked (p, set + 1), open_asked (p, set), room);
+  *open_asked (p, set) = p->streams.stream[stream].reads;
   set[0] = page << OPEN_PAGE_SHIFT |
            (uint64_t) p->streams.stream[stream].generation
                << OPEN_GENERATION_SHIFT |
@@ -120,7 +127,9 @@ credit_pay (struct prefetch *p, struct prefetch_stream *stream, int32_t parts)
 static void
 credit_trust (struct prefetch *p, struct prefetch_stream *stream)
 {
-  if (stream->on_track && trend_regular (&stream->trend))
+  const bool trail = stream == &p->streams.stream[PREFETCH_TRAIL];
+
+  if (stream->on_track && (trail || trend_regular (&stream->trend)))
     credit_pay (p, stream, PREFETCH_TRUST);
 }
 
@@ -165,12 +174,30 @@ window_halve (struct prefetch_stream *stream)
 }
 
 static void
-window_grow (struct prefetch_stream *stream, unsigned most)
+window_grow (struct prefetch_stream *stream)
 {
-  if (stream->window >= most)
+  if (stream->window >= PREFETCH_WINDOW_HIT)
     return;
   stream->window *= 2;
   stream->good = 0;
+}
+
+/* A page was read so many requests of its stream after it was proposed, and was
+ * there, or was not.  A guess, as it is in between; it falls until it is too
+ * low. */
+static void
+lateness_learn (struct prefetch *p, unsigned age, bool there)
+{
+  const unsigned least = age * LATENESS_UNIT;
+
+  if (!there && least + LATENESS_UNIT > p->lateness)
+    p->lateness += (least + LATENESS_UNIT - p->lateness + 3) / 4;
+  else if (there && least < p->lateness)
+    p->lateness -= (p->lateness - least + 7) / 8;
+  else if (there && p->lateness > 0)
+    p->lateness--;
+  if (p->lateness > LATENESS_MAX * LATENESS_UNIT)
+    p->lateness = LATENESS_MAX * LATENESS_UNIT;
 }
 
 /* -- what was foretold ----------------------------------------------------- */
@@ -185,28 +212,29 @@ redeem (struct prefetch *p, uint64_t *entry)
   credit_return (p, stream);
   if (stream == NULL)
     return;
+  p->age = stream->reads + 1 - *open_asked (p, entry);
   credit_pay (p, stream, PREFETCH_BONUS);
   if (++stream->good >= GROW * stream->window)
-    window_grow (stream, PREFETCH_WINDOW_HIT);
+    window_grow (stream);
 }
 
 /* Closes the open proposals that a request read.  Returns their number. */
 static unsigned
-redeem_all (struct prefetch *p, const struct request *request)
+redeem_all (struct prefetch *p, uint64_t first, uint64_t last)
 {
   uint64_t *all = &p->open[0][0];
   uint64_t *entry;
   unsigned n = 0;
 
-  if (request->last - request->first < NR_OPEN) {
-    for (uint64_t page = request->first; page <= request->last; ++page)
+  if (last - first < NR_OPEN) {
+    for (uint64_t page = first; page <= last; ++page)
       if ((entry = open_find (p, page)) != NULL)
         redeem (p, entry), n++;
     return n;
   }
   for (unsigned i = 0; i < NR_OPEN; ++i)
-    if (all[i] != 0 && all[i] >> OPEN_PAGE_SHIFT >= request->first &&
-        all[i] >> OPEN_PAGE_SHIFT <= request->last)
+    if (all[i] != 0 && all[i] >> OPEN_PAGE_SHIFT >= first &&
+        all[i] >> OPEN_PAGE_SHIFT <= last)
       redeem (p, &all[i]), n++;
   return n;
 }
@@ -282,14 +310,17 @@ propose (struct prefetch *p, struct prefetch_stream *stream, uint64_t page,
   return true;
 }
 
-/* Pages to be ahead: at least as many as the guest asks for at once. */
+/* Pages to be ahead: at least as many as the guest asks for at once, and those
+ * that it asks for until one that is proposed now is there. */
 static uint64_t
 window_of (const struct prefetch *p, const struct prefetch_stream *stream)
 {
-  uint64_t window = stream->last - stream->first + 1;
+  const uint64_t block = stream->last - stream->first + 1;
+  uint64_t window = block < stream->window ? stream->window : block;
 
-  if (window < stream->window)
-    window = stream->window;
+  if (stream->lent)
+    window = block;
+  window += block * (p->lateness / LATENESS_UNIT);
   return window < p->widest ? window : p->widest;
 }
 
@@ -298,6 +329,35 @@ static bool
 is_behind (const struct prefetch_stream *stream, const struct way *way)
 {
   return stream->leads && (stream->frontier - way->page) * way->sign >= 0;
+}
+
+/* As propose_ahead, with the trail. */
+static unsigned
+propose_trail (struct prefetch *p, struct prefetch_stream *stream,
+               uint64_t *proposals, unsigned max)
+{
+  struct prefetch_trail *trail = &p->streams.trail;
+  uint64_t window;
+  unsigned n = 0;
+
+  if (!stream->leads)
+    stream->window = PREFETCH_WINDOW_MIN, stream->good = 0;
+  stream->leads = true;
+  window = window_of (p, stream);
+  if (trail_ahead (trail) > window / 2)
+    return 0;
+  while (trail_ahead (trail) < window && n < max) {
+    const int64_t page = trail_peek (trail);
+    const bool read = page >= stream->first && page <= stream->last;
+
+    if ((uint64_t) page >= p->pages) /* or below 0 */
+      break;
+    if (!read && !propose (p, stream, page, proposals, &n))
+      break;
+    trail_advance (trail);
+  }
+  p->stats.proposed += n;
+  return n;
 }
 
 /* Fills the window once it is half empty. */
@@ -349,7 +409,6 @@ unsigned
 prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
                uint64_t *proposals, unsigned max)
 {
-  const struct request request = { page, page + count - 1 };
   struct prefetch_stream *stream;
   unsigned foretold, n;
 
@@ -361,18 +420,22 @@ prefetch_read (struct prefetch *p, uint64_t page, uint64_t count, uint64_t hits,
   p->stats.hits += hits;
   p->stats.misses += count - hits;
   credit_earn (p, count);
-  foretold = redeem_all (p, &request);
+  p->age = 0;
+  foretold = redeem_all (p, page, page + count - 1);
+  if (p->age > 0)
+    lateness_learn (p, p->age, hits >= foretold);
   stream = streams_follow (&p->streams, page, page + count - 1);
   p->window = 0;
   if (stream->trend.delta == 0)
     return 0;
   if (foretold == 0)
     credit_trust (p, stream);
-  if (foretold > hits)
-    window_grow (stream, PREFETCH_WINDOW_MAX);
   if (hits < count && foretold == 0 && stream->leads)
     window_halve (stream);
-  n = propose_ahead (p, stream, proposals, max);
+  if (stream == &p->streams.stream[PREFETCH_TRAIL])
+    n = propose_trail (p, stream, proposals, max);
+  else
+    n = propose_ahead (p, stream, proposals, max);
   p->window = stream->leads ? window_of (p, stream) : 0;
   return n;
 }

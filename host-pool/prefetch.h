@@ -24,7 +24,8 @@
  *    ring for all: a swap disk sees the reads of all processes of a guest
  *    (prefetch-stream.h, which also follows a stream from one run of swap slots
  *    to the next, and prefetch-jump.h, from one piece to the next, where it was
- *    read that way before);
+ *    read that way before; and prefetch-trail.h, which knows the order of all
+ *    reads, where that is as it was);
  *  - a request of many pages is one delta, from its edge to the next one's
  *    edge, so that readahead by the guest does not look like a trend;
  *  - 0 is no trend, no proposal lies outside of the volume, and a trend needs
@@ -49,7 +50,7 @@
  *
  * Units: pages of 4 KiB, or whatever the caller counts in, numbered from 0.
  *
- * Memory: struct prefetch is the caller's, about 45 KiB, ready after
+ * Memory: struct prefetch is the caller's, about 110 KiB, ready after
  * prefetch_init.  Nothing is allocated, nothing needs to be destroyed.
  *
  * Locking: none.  The caller serialises all calls for one volume.
@@ -65,7 +66,7 @@
 #include "prefetch-stream.h"
 
 /* Pages to be ahead of a stream: from those of one that just began to those of
- * one that always hit, and of one whose pages came late.  At least a request,
+ * one that always hit, and of one whose pages come late.  At least a request,
  * and at the most a quarter of the caller's room. */
 #define PREFETCH_WINDOW_MIN 2
 #define PREFETCH_WINDOW_HIT 32
@@ -98,13 +99,17 @@ struct prefetch_stats {
 };
 
 struct prefetch {
-  uint64_t pages;  /* of the volume */
-  int32_t credit;  /* that streams may borrow */
-  uint16_t widest; /* window, given the caller's cache */
-  uint16_t window; /* of the stream that was read last */
+  uint64_t pages;    /* of the volume */
+  int32_t credit;    /* that streams may borrow */
+  uint16_t widest;   /* window, given the caller's cache */
+  uint16_t window;   /* of the stream that was read last */
+  uint16_t lateness; /* from proposal until it is there, in requests of a
+                      * stream, and parts of it */
+  uint8_t age;       /* in requests, of the proposal that was read last */
   struct prefetch_stats stats;
   struct prefetch_streams streams;
   uint64_t open[PREFETCH_SETS][PREFETCH_WAYS];
+  uint8_t asked[PREFETCH_SETS][PREFETCH_WAYS]; /* the reads of its stream */
 };
 
 /* A volume of so many pages, and room for so many that were brought and not

@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # What a guest on a ring reads from its swap in some order (Linux 6.1; READERS:
-# others, as "NAME:MIB:STEP:READS:PERCENT") is in its cache when it faults on it.
+# others, as "NAME:PERCENT:MIB,STEP,READS[:MIB,STEP,READS...]") is in its cache when
+# it faults on it, also when four read that filled one after the other, or at once
+# (a name that ends so).
 # Random reads bring next to nothing.  No two runs are alike: how the guest's CPUs
 # cut up what they swap out varies, and the floors of strides leave room for that.
 
@@ -11,8 +13,10 @@ requires jq
 
 mode=ivshmem kernel=${KERNEL:-6.1}
 vmswapctl=$top_builddir/vmswapctl/vmswapctl
-readers=${READERS:-in-row:320:1:40000:90 stride-5:320:5:15000:80
-  stride-16:320:16:15000:65 random:320:0:6000:0}
+four=80,1,20000:80,-1,20000:80,16,5000:80,7,10000
+readers=${READERS:-in-row:90:320,1,40000 stride-5:80:320,5,15000
+  stride-16:75:320,16,15000 back-40:65:320,-40,8000
+  four-in-turn:80:$four four-at-once:80:$four random:0:320,0,6000}
 
 figure ()
 {
@@ -33,21 +37,39 @@ guest_image "$kernel" "$module_item" "$builddir/swap-reader=/usr/bin/swap-reader
 mode_boot g web1
 mode_swapon g
 
-has_filled ()
+# Have so many filled?
+have_filled ()
 {
-  guest_run g 60 "grep -c filled /run/reader || :"
-  [ "$(cat "$dir/g.reply")" = 1 ]
+  guest_run g 60 "cat /run/reader.* | grep -c filled || :"
+  [ "$(cat "$dir/g.reply")" = "$1" ]
 }
 
-# Counts what is read from when all are filled on.
+# start_readers NAME MIB,STEP,READS...
+start_readers ()
+{
+  name=$1 n=0
+  shift
+  guest_run g 10 "rm -f /run/reader.*"
+  for reader; do
+    n=$((n + 1))
+    guest_run g 10 "swap-reader $(echo "$reader" | tr , ' ') >/run/reader.$n &"
+    case $name in
+      *at-once) ;;
+      *) wait_for 300 "$name: $n have filled" have_filled $n ;;
+    esac
+  done
+  wait_for 300 "$name: all have filled" have_filled $n
+}
+
+# read_swap NAME MIB,STEP,READS...: counts what is read when all have filled.
 read_swap ()
 {
-  guest_run g 10 "swap-reader $2 $3 $4 >/run/reader &"
-  wait_for 300 "$1 has filled" has_filled
+  start_readers "$@"
   look
   before_hits=$hits before_misses=$misses before_wasted=$wasted
-  guest_run g 600 "killall -USR1 swap-reader; wait; cat /run/reader"
-  [ "$(guest_value g bad_pages)" = 0 ] || fail "$1: $(cat "$dir/g.reply")"
+  guest_run g 600 "killall -USR1 swap-reader; wait; cat /run/reader.*"
+  [ "$(grep -c '^bad_pages=0$' "$dir/g.reply")" -eq $(($# - 1)) ] \
+    || fail "$1: $(cat "$dir/g.reply")"
   look
   hits=$((hits - before_hits))
   reads=$((hits + misses - before_misses))
@@ -61,9 +83,11 @@ for reader in $readers; do
   # shellcheck disable=SC2086
   set -- $reader
   unset IFS
-  read_swap "$@"
-  [ $percent -ge "$5" ] || fail "$1: less than $5 %"
-  [ "$3" -ne 0 ] || [ $wasted -le 50 ] || fail "$1: more than 50 of 1000 in vain"
+  name=$1 least=$2
+  shift 2
+  read_swap "$name" "$@"
+  [ $percent -ge "$least" ] || fail "$name: less than $least %"
+  [ "$name" != random ] || [ $wasted -le 50 ] || fail "$name: more than 50 of 1000 in vain"
 done
 guest_reboot g
 server_stop s

@@ -198,6 +198,7 @@ check_wrap (void)
 
   model_init (&m, 1u << 20);
   m.prefetch.streams.clock = UINT32_MAX - 700;
+  m.prefetch.streams.trail.head = UINT32_MAX - 700;
   m.prefetch.stats.reads = UINT64_MAX - 100;
   m.prefetch.stats.hits = UINT64_MAX - 50;
   const struct prefetch_stats before = m.prefetch.stats;

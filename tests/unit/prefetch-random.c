@@ -86,6 +86,33 @@ check_on_again (const char *name, unsigned singles)
   model_check (&m);
 }
 
+/* Nor is anything brought for who reads at random where one came again and
+ * again, whose way is known. */
+static void
+check_known_way (void)
+{
+  static const int64_t steps[] = { 37, 25000, -12000, 37, 40000, -53049 };
+  static struct model m;
+  struct prefetch_stats before;
+
+  model_init (&m, PAGES);
+  for (unsigned round = 0; round < 8; ++round) {
+    int64_t page = 100000 + round;
+
+    for (unsigned i = 0; i < 3000; ++i) {
+      model_read (&m, page, 1);
+      page += i % 8 < 3 ? 37 : steps[i % 6];
+    }
+  }
+  before = m.prefetch.stats;
+  for (unsigned i = 0; i < READS; ++i)
+    model_read (&m, 100000 + roll (60000), 1);
+  expect_off (&m, "random, where a way is known", &before);
+  CHECK (model_waste_rate (&m, &before) <= 0.02);
+  model_end (&m);
+  model_check (&m);
+}
+
 /* One process reads in order while others read at random. */
 static void
 check_mixed (void)
@@ -124,6 +151,7 @@ main (void)
   CHECK (check_random ("random, in 32 pages", 32, 1, 1) <= 0.05);
   check_on_again ("random after sequential", 1);
   check_on_again ("random, 6 at a place, after sequential", 6);
+  check_known_way ();
   check_mixed ();
   return 0;
 }
