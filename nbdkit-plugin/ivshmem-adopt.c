@@ -13,6 +13,7 @@
 #include <nbdkit-plugin.h>
 
 #include "../service/keep-wire.h"
+#include "bell.h"
 #include "ivshmem-guest.h"
 
 static int
@@ -29,14 +30,11 @@ static void
 say_dead (struct ring_region *region, int interrupt,
           enum vmswap_ring_reason reason)
 {
-  const uint64_t one = 1;
-
   if (region->base == NULL)
     return;
   RING_SET (&region->header->host_reason, reason);
   RING_RELEASE (&region->header->host_state, VMSWAP_HOST_DEAD);
-  if (write (interrupt, &one, sizeof one) != sizeof one)
-    nbdkit_debug ("an eventfd that is full: %m");
+  bell_ring (interrupt);
 }
 
 static void

@@ -26,6 +26,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bell.h"
 #include "fair.h"
 #include "ivshmem-guest.h"
 #include "report.h"
@@ -33,6 +34,12 @@
 #define MS_NS UINT64_C (1000000)
 #define SOCKETS_NS (100 * MS_NS)
 #define DEAF_NS (200 * MS_NS)
+
+/* So many QEMUs may come at once; then one every COMING_NS: a region is made
+ * for each, and the export opened. */
+#define COMINGS_AT_ONCE 8u
+#define COMING_NS (100 * MS_NS)
+
 #define BUSY_NS (2 * MS_NS) /* without a sleep: others go first */
 
 #define WINDOW_MIN_NS UINT64_C (10000)
@@ -193,6 +200,21 @@ refuse (struct ivshmem_guest *guest, int fd)
   ivshmem_refuse (fd);
 }
 
+/* Who comes and goes, or says a word and is ended, waits before the next time:
+ * else making regions takes a CPU from other guests. */
+static void
+pay_for_coming (struct ivshmem_guest *guest)
+{
+  const uint64_t now = traffic_clock ();
+  const uint64_t earliest = now - COMINGS_AT_ONCE * COMING_NS;
+
+  if (guest->comings_ns < earliest)
+    guest->comings_ns = earliest;
+  guest->comings_ns += COMING_NS;
+  if (guest->comings_ns > now && guest->comings_ns > guest->deaf_ns)
+    guest->deaf_ns = guest->comings_ns;
+}
+
 static void
 accept_one (struct ivshmem_guest *guest)
 {
@@ -207,6 +229,7 @@ accept_one (struct ivshmem_guest *guest)
     }
     return;
   }
+  pay_for_coming (guest);
   if (guest->qemu != -1) {
     refuse (guest, fd);
     return;
@@ -218,9 +241,7 @@ accept_one (struct ivshmem_guest *guest)
 static void
 read_doorbell (struct ivshmem_guest *guest)
 {
-  uint64_t rings;
-
-  if (read (guest->ring.doorbell, &rings, sizeof rings) == sizeof rings)
+  if (bell_hear (guest->ring.doorbell))
     ring_count (&guest->ring, TRAFFIC_RING_DOORBELLS, 1);
 }
 
@@ -365,8 +386,8 @@ quiesce (struct ivshmem_guest *guest)
   }
 }
 
-void
-ivshmem_guest_run (struct ivshmem_guest *guest)
+static void
+run (struct ivshmem_guest *guest)
 {
   while (!guest->stopping)
     if (guest->ring.conn == NULL)
@@ -376,4 +397,20 @@ ivshmem_guest_run (struct ivshmem_guest *guest)
   if (guest->ring.conn != NULL)
     quiesce (guest);
   give_up (guest);
+}
+
+void
+ivshmem_guest_run (struct ivshmem_guest *guest)
+{
+  struct bell_watch watch;
+  const int r = bell_watch (&watch);
+
+  if (r < 0) {
+    nbdkit_error ("guest=%s: it cannot be served: no timer: %s: raise the "
+                  "limit of pending signals, and start the server anew",
+                  name_of (guest), strerror (-r));
+    return;
+  }
+  run (guest);
+  bell_unwatch (&watch);
 }

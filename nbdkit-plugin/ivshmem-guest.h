@@ -31,6 +31,7 @@ struct ivshmem_guest {
   uint64_t busy_ns;    /* since when it has not slept, or has said so */
   uint64_t sockets_ns; /* when sockets are looked at next */
   uint64_t deaf_ns;    /* nobody is accepted before */
+  uint64_t comings_ns; /* when QEMUs that came are paid for */
 
   bool running;
   pthread_t thread;

@@ -20,6 +20,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bell.h"
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
 
@@ -147,14 +148,33 @@ start_thread (struct ivshmem_guest *guest)
   return err == 0 ? 0 : -1;
 }
 
+/* Guests may have done to what they share whatever they like, meanwhile. */
+static int
+adopt_all (void)
+{
+  struct bell_watch watch;
+  const int r = bell_watch (&watch);
+
+  if (r < 0) {
+    nbdkit_error ("guests with ivshmem= cannot be served: no timer: %s: raise "
+                  "the limit of pending signals",
+                  strerror (-r));
+    return -1;
+  }
+  for (size_t i = 0; i < nr_guests; ++i)
+    ivshmem_guest_adopt (&guests[i]);
+  keep_each (ivshmem_remove);
+  bell_unwatch (&watch);
+  return 0;
+}
+
 int
 ivshmem_start (void)
 {
   int r = 0;
 
-  for (size_t i = 0; i < nr_guests; ++i)
-    ivshmem_guest_adopt (&guests[i]);
-  keep_each (ivshmem_remove);
+  if (adopt_all () == -1)
+    return -1;
   if (nr_guests == 0)
     return 0;
   ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

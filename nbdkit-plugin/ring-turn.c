@@ -9,6 +9,8 @@
 
 #include <unistd.h>
 
+#include "bell.h"
+#include "report.h"
 #include "ring.h"
 
 #define MS_NS UINT64_C (1000000)
@@ -17,15 +19,27 @@
 /* How soon a post that the pool refused is looked at again. */
 #define STUCK_MS 10
 
+/* Nobody does that by mistake.  The guest gets on by looking now and then. */
+static void
+lose_interrupt (struct ring *ring)
+{
+  close (ring->interrupt);
+  ring->interrupt = -1;
+  report (REPORT_OTHER,
+          "guest=%s: its QEMU makes interrupts block: it gets none any more: "
+          "end that QEMU, it is not as it should be",
+          volume_name (ring->conn->volume));
+}
+
 void
 ring_interrupt (struct ring *ring)
 {
-  const uint64_t one = 1;
-
-  /* A counter that is full wakes the guest as well. */
-  if (ring->interrupt != -1 &&
-      write (ring->interrupt, &one, sizeof one) == sizeof one)
+  if (ring->interrupt == -1)
+    return;
+  if (bell_ring (ring->interrupt) == 0)
     ring_count (ring, TRAFFIC_RING_INTERRUPTS, 1);
+  else
+    lose_interrupt (ring);
 }
 
 void

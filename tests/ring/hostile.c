@@ -10,6 +10,7 @@
  *             requests as fast as they go, all well-formed
  *   garbage   words on the socket, which only the server may write to
  *   comings   connects and goes, at any moment
+ *   block     makes its eventfds block whoever rings or hears them
  *
  * It ends without a goodbye.  Nothing is checked here: the server and its other
  * guests are what is looked at.  Exit status 0: it was served to the end. */
@@ -17,6 +18,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +264,33 @@ comings (void)
   } while (!is_over ());
 }
 
+/* O_NONBLOCK is of what is open, so it is the server's, too. */
+static void
+block (void)
+{
+  struct vmswap_ring_header *h = driver.header;
+  const uint64_t full = UINT64_MAX - 1;
+  uint64_t rings;
+
+  begin ();
+  while (!is_over ()) {
+    fcntl (driver.interrupt, F_SETFL, O_NONBLOCK);
+    while (write (driver.interrupt, &full, sizeof full) != sizeof full)
+      if (read (driver.interrupt, &rings, sizeof rings) != sizeof rings)
+        exit (2);
+    fcntl (driver.interrupt, F_SETFL, 0);
+    post_raw (&state);
+    SET (&h->session, h->session + 1);
+    SET (&h->tail_event, h->post_tail);
+    driver_ring (&driver);
+    /* It was told, and there is nothing to hear. */
+    fcntl (driver.doorbell, F_SETFL, O_NONBLOCK);
+    while (read (driver.doorbell, &rings, sizeof rings) == sizeof rings)
+      continue;
+    fcntl (driver.doorbell, F_SETFL, 0);
+  }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -272,7 +301,8 @@ main (int argc, char *argv[])
                { "scribble", scribble },
                { "flood", flood },
                { "garbage", garbage },
-               { "comings", comings } };
+               { "comings", comings },
+               { "block", block } };
 
   if (argc != 5 && argc != 6)
     return 2;

@@ -42,7 +42,7 @@ poll 30 no_region || fail "regions stay"
 before=$(descriptors)
 memory_before=$(memory)
 
-for how in lies scribble flood garbage comings; do
+for how in lies scribble flood garbage comings block; do
     "$programs/hostile" "$dir/bad" $how "$ms" "$seed" >"$dir/$how.log" 2>&1 &
     bad=$!
     client_pids="$client_pids $bad"
