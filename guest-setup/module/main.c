@@ -6,6 +6,24 @@
  * vmswap_device (without its region) until it is closed.  Lock: none of its own.
  * Contexts: probe and remove may sleep; the interrupt handler hands what takes
  * long to works.
+ *
+ * What goes, in this order, and why nothing comes back:
+ *
+ *   1. removing       under the locks: no look that finds an answer from the host
+ *                     starts the disk after that (attach_publish)
+ *   2. disk_work      cancelled, or over: there is a disk by now, or never
+ *   3. the disk       del_gendisk: nobody submits a bio or reads a file in sysfs
+ *   4. what is open   waited for; look, results and the interrupt still serve it
+ *   5. REMOVED        under the locks, and for good: no post, no request, no
+ *                     doorbell, and a free of a page that still counts as swap
+ *                     (the one caller that is left) queues no frees
+ *   6. the interrupt  which queues look, results and frees
+ *   7. look           one that began before 5 may queue results and frees
+ *   8. results, frees they may queue look once more
+ *   9. look           which saw REMOVED, and queues nothing
+ *  10. queue, region  and the device, with the last user of the disk
+ *
+ * vmswap_detach() is 1 to 5, vmswap_remove() the rest.
  */
 
 #include <linux/idr.h>
@@ -48,6 +66,9 @@ static irqreturn_t vmswap_interrupt(int irq, void *data)
 	struct vmswap_device *dev = data;
 
 	vmswap_count(dev, VMSWAP_INTERRUPTS);
+	/* Before anything was asked, no word of the host's is an answer. */
+	if (!smp_load_acquire(&dev->session)) /* pairs with its release */
+		return IRQ_HANDLED;
 	if (vmswap_host_changed(dev))
 		mod_delayed_work(dev->queue, &dev->look, 0);
 	if (READ_ONCE(dev->state) != VMSWAP_STARTING) {
@@ -242,13 +263,17 @@ free:
 static void vmswap_remove(struct pci_dev *pdev)
 {
 	struct vmswap_device *dev = pci_get_drvdata(pdev);
-	struct gendisk *disk = dev->disk;
-	bool added = dev->disk_added;
+	struct gendisk *disk;
+	bool added;
 
 	vmswap_detach(dev);
 	disk = dev->disk;
 	added = dev->disk_added;
 	interrupt_undo(dev);
+	cancel_delayed_work_sync(&dev->look);
+	cancel_work_sync(&dev->results);
+	cancel_work_sync(&dev->frees);
+	cancel_delayed_work_sync(&dev->look);
 	destroy_workqueue(dev->queue);
 	pci_release_region(pdev, VMSWAP_IVSHMEM_BAR_MEMORY);
 	/* The last user of the disk frees the device. */
