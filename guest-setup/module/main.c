@@ -26,6 +26,8 @@
  * vmswap_detach() is 1 to 5, vmswap_remove() the rest.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/idr.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -33,9 +35,46 @@
 
 #include "vmswap.h"
 
+/* More would hold a CPU for longer than a sleep costs. */
+#define VMSWAP_SPIN_US_MAX 1000
+/* A day; in jiffies it is far from the end of an unsigned int. */
+#define VMSWAP_DETACH_SECONDS_MAX 86400
+
+static int bounded_set(const char *value, const struct kernel_param *param,
+		       unsigned int most)
+{
+	int error = param_set_uint_minmax(value, param, 0, most);
+
+	if (error)
+		pr_err("%s is a number from 0 to %u\n", param->name, most);
+	return error;
+}
+
+static int spin_us_set(const char *value, const struct kernel_param *param)
+{
+	return bounded_set(value, param, VMSWAP_SPIN_US_MAX);
+}
+
+static int detach_seconds_set(const char *value,
+			      const struct kernel_param *param)
+{
+	return bounded_set(value, param, VMSWAP_DETACH_SECONDS_MAX);
+}
+
+static const struct kernel_param_ops spin_us_ops = {
+	.set = spin_us_set,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops detach_seconds_ops = {
+	.set = detach_seconds_set,
+	.get = param_get_uint,
+};
+
 unsigned int vmswap_spin_us = 20;
-module_param_named(spin_us, vmswap_spin_us, uint, 0644);
-MODULE_PARM_DESC(spin_us, "microseconds to wait for a page before sleeping; 0: sleep at once (default 20)");
+module_param_cb(spin_us, &spin_us_ops, &vmswap_spin_us, 0644);
+__MODULE_PARM_TYPE(spin_us, "uint");
+MODULE_PARM_DESC(spin_us, "microseconds to wait for a page before sleeping, 1000 at most; 0: sleep at once (default 20)");
 
 unsigned int vmswap_queue_depth;
 module_param_named(queue_depth, vmswap_queue_depth, uint, 0444);
@@ -46,8 +85,10 @@ module_param_named(synchronous, vmswap_synchronous, bool, 0444);
 MODULE_PARM_DESC(synchronous, "have swap read single pages, without readahead of its own (default Y)");
 
 unsigned int vmswap_detach_seconds = 30;
-module_param_named(detach_seconds, vmswap_detach_seconds, uint, 0644);
-MODULE_PARM_DESC(detach_seconds, "how long a host must be away before removal of the device stops waiting for it (default 30)");
+module_param_cb(detach_seconds, &detach_seconds_ops, &vmswap_detach_seconds,
+		0644);
+__MODULE_PARM_TYPE(detach_seconds, "uint");
+MODULE_PARM_DESC(detach_seconds, "how long a host must be away before removal of the device stops waiting for it, 86400 at most (default 30)");
 
 /* How long probe waits for a host; if it comes later, so does the disk. */
 #define VMSWAP_ATTACH_WAIT (2 * HZ)
