@@ -422,16 +422,29 @@ case_ivshmem_fstab ()
 case_ivshmem_build ()
 {
   refuses 'nor is its source' ivshmem
-  mkdir -p "$root/usr/src/vmswap-0.1.0"
-  : >"$root/usr/src/vmswap-0.1.0/dkms.conf"
-  works ivshmem
-  told "dkms install vmswap/0.1.0
+  # Where make install puts it: with the prefix /usr, and with the default.
+  mkswap_line="mkswap -L vmswap /dev/vmswap0
+"
+  for place in usr/src usr/local/src; do
+    mkdir -p "$root/$place/vmswap-0.1.0"
+    : >"$root/$place/vmswap-0.1.0/dkms.conf"
+    : >"$log"
+    works ivshmem
+    told "dkms install --sourcetree $root/$place vmswap/0.1.0
 modprobe vmswap_ivshmem
-mkswap -L vmswap /dev/vmswap0
-swapon -donce -p 100 /dev/vmswap0
+${mkswap_line}swapon -donce -p 100 /dev/vmswap0
 rotational 0"
-  works undo
-  # The swap area is still there.
+    ! grep . "$top/stderr" || fail "a warning, although dkms builds it"
+    works undo
+    rm -r "$root/$place/vmswap-0.1.0"
+    # The swap area is still there.
+    mkswap_line=
+  done
+  mkdir -p "$root/usr/local/src/vmswap-0.1.0"
+  : >"$root/usr/local/src/vmswap-0.1.0/dkms.conf"
+  : >"$root/fail-dkms"
+  refuses 'dkms could not build' ivshmem
+  rm "$root/fail-dkms"
   mv "$tools/dkms" "$tools/away"
   refuses 'apt-get install linux-headers-' ivshmem
   mkdir -p "$root/lib/modules/$(uname -r)/build"

@@ -6,7 +6,27 @@
  * vmswap_device (without its region) until it is closed.  Lock: none of its own.
  * Contexts: probe and remove may sleep; the interrupt handler hands what takes
  * long to works.
+ *
+ * What goes, in this order, and why nothing comes back:
+ *
+ *   1. removing       under the locks: no look that finds an answer from the host
+ *                     starts the disk after that (attach_publish)
+ *   2. disk_work      cancelled, or over: there is a disk by now, or never
+ *   3. the disk       del_gendisk: nobody submits a bio or reads a file in sysfs
+ *   4. what is open   waited for; look, results and the interrupt still serve it
+ *   5. REMOVED        under the locks, and for good: no post, no request, no
+ *                     doorbell, and a free of a page that still counts as swap
+ *                     (the one caller that is left) queues no frees
+ *   6. the interrupt  which queues look, results and frees
+ *   7. look           one that began before 5 may queue results and frees
+ *   8. results, frees they may queue look once more
+ *   9. look           which saw REMOVED, and queues nothing
+ *  10. queue, region  and the device, with the last user of the disk
+ *
+ * vmswap_detach() is 1 to 5, vmswap_remove() the rest.
  */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/idr.h>
 #include <linux/interrupt.h>
@@ -15,9 +35,46 @@
 
 #include "vmswap.h"
 
+/* More would hold a CPU for longer than a sleep costs. */
+#define VMSWAP_SPIN_US_MAX 1000
+/* A day; in jiffies it is far from the end of an unsigned int. */
+#define VMSWAP_DETACH_SECONDS_MAX 86400
+
+static int bounded_set(const char *value, const struct kernel_param *param,
+		       unsigned int most)
+{
+	int error = param_set_uint_minmax(value, param, 0, most);
+
+	if (error)
+		pr_err("%s is a number from 0 to %u\n", param->name, most);
+	return error;
+}
+
+static int spin_us_set(const char *value, const struct kernel_param *param)
+{
+	return bounded_set(value, param, VMSWAP_SPIN_US_MAX);
+}
+
+static int detach_seconds_set(const char *value,
+			      const struct kernel_param *param)
+{
+	return bounded_set(value, param, VMSWAP_DETACH_SECONDS_MAX);
+}
+
+static const struct kernel_param_ops spin_us_ops = {
+	.set = spin_us_set,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops detach_seconds_ops = {
+	.set = detach_seconds_set,
+	.get = param_get_uint,
+};
+
 unsigned int vmswap_spin_us = 20;
-module_param_named(spin_us, vmswap_spin_us, uint, 0644);
-MODULE_PARM_DESC(spin_us, "microseconds to wait for a page before sleeping; 0: sleep at once (default 20)");
+module_param_cb(spin_us, &spin_us_ops, &vmswap_spin_us, 0644);
+__MODULE_PARM_TYPE(spin_us, "uint");
+MODULE_PARM_DESC(spin_us, "microseconds to wait for a page before sleeping, 1000 at most; 0: sleep at once (default 20)");
 
 unsigned int vmswap_queue_depth;
 module_param_named(queue_depth, vmswap_queue_depth, uint, 0444);
@@ -28,8 +85,10 @@ module_param_named(synchronous, vmswap_synchronous, bool, 0444);
 MODULE_PARM_DESC(synchronous, "have swap read single pages, without readahead of its own (default Y)");
 
 unsigned int vmswap_detach_seconds = 30;
-module_param_named(detach_seconds, vmswap_detach_seconds, uint, 0644);
-MODULE_PARM_DESC(detach_seconds, "how long a host must be away before removal of the device stops waiting for it (default 30)");
+module_param_cb(detach_seconds, &detach_seconds_ops, &vmswap_detach_seconds,
+		0644);
+__MODULE_PARM_TYPE(detach_seconds, "uint");
+MODULE_PARM_DESC(detach_seconds, "how long a host must be away before removal of the device stops waiting for it, 86400 at most (default 30)");
 
 /* How long probe waits for a host; if it comes later, so does the disk. */
 #define VMSWAP_ATTACH_WAIT (2 * HZ)
@@ -48,6 +107,9 @@ static irqreturn_t vmswap_interrupt(int irq, void *data)
 	struct vmswap_device *dev = data;
 
 	vmswap_count(dev, VMSWAP_INTERRUPTS);
+	/* Before anything was asked, no word of the host's is an answer. */
+	if (!smp_load_acquire(&dev->session)) /* pairs with its release */
+		return IRQ_HANDLED;
 	if (vmswap_host_changed(dev))
 		mod_delayed_work(dev->queue, &dev->look, 0);
 	if (READ_ONCE(dev->state) != VMSWAP_STARTING) {
@@ -242,13 +304,17 @@ free:
 static void vmswap_remove(struct pci_dev *pdev)
 {
 	struct vmswap_device *dev = pci_get_drvdata(pdev);
-	struct gendisk *disk = dev->disk;
-	bool added = dev->disk_added;
+	struct gendisk *disk;
+	bool added;
 
 	vmswap_detach(dev);
 	disk = dev->disk;
 	added = dev->disk_added;
 	interrupt_undo(dev);
+	cancel_delayed_work_sync(&dev->look);
+	cancel_work_sync(&dev->results);
+	cancel_work_sync(&dev->frees);
+	cancel_delayed_work_sync(&dev->look);
 	destroy_workqueue(dev->queue);
 	pci_release_region(pdev, VMSWAP_IVSHMEM_BAR_MEMORY);
 	/* The last user of the disk frees the device. */

@@ -380,7 +380,7 @@ void vmswap_results_spin(struct vmswap_device *dev, struct vmswap_job *job)
 
 	if (!most || !spin_pays(requests))
 		return;
-	end = ktime_add_us(ktime_get(), min(most, 1000u));
+	end = ktime_add_us(ktime_get(), most);
 	while (atomic_read(&job->pending) > 1) {
 		if (vmswap_read32(&dev->region.header->complete_head) !=
 		    READ_ONCE(requests->complete_tail))

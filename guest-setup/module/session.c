@@ -8,6 +8,9 @@
  *
  *   STARTING -> LIVE <-> QUIESCED -> DEAD -> REMOVED
  *
+ * From REMOVED nothing leads away, whatever a look that runs meanwhile has seen;
+ * how the device goes is at the top of main.c.
+ *
  * While the host is away or QUIESCED nothing fails, and nobody spins: who needs
  * the host sleeps, and look wakes him.
  *
@@ -151,13 +154,21 @@ bool vmswap_host_full(struct vmswap_device *dev)
 
 /* --- Changes of the state. */
 
+static void state_set_locked(struct vmswap_device *dev, enum vmswap_state state,
+			     enum vmswap_ring_guest_state guest_state)
+{
+	if (dev->state == VMSWAP_REMOVED)
+		return;
+	WRITE_ONCE(dev->state, state);
+	vmswap_release32(&dev->region.header->guest_state, guest_state);
+}
+
 static void state_set(struct vmswap_device *dev, enum vmswap_state state,
 		      enum vmswap_ring_guest_state guest_state)
 {
 	spin_lock_irq(&dev->posts.lock);
 	spin_lock(&dev->requests.lock);
-	WRITE_ONCE(dev->state, state);
-	vmswap_release32(&dev->region.header->guest_state, guest_state);
+	state_set_locked(dev, state, guest_state);
 	spin_unlock(&dev->requests.lock);
 	spin_unlock_irq(&dev->posts.lock);
 }
@@ -244,17 +255,34 @@ static u32 session_number(struct vmswap_device *dev)
 void vmswap_session_ask(struct vmswap_device *dev)
 {
 	struct vmswap_ring_header *header = dev->region.header;
+	u32 number = session_number(dev);
 
 	dev->features = le64_to_cpu(READ_ONCE(header->features)) &
 			VMSWAP_RING_FEATURES;
-	dev->session = session_number(dev);
-	vmswap_write32(&header->guest_state, VMSWAP_GUEST_STARTING);
-	WRITE_ONCE(header->guest_features, cpu_to_le64(dev->features));
-	vmswap_release32(&header->session, dev->session);
 	dev->heartbeat = vmswap_read32(&header->heartbeat);
 	dev->heartbeat_at = jiffies;
+	vmswap_write32(&header->guest_state, VMSWAP_GUEST_STARTING);
+	WRITE_ONCE(header->guest_features, cpu_to_le64(dev->features));
+	smp_store_release(&dev->session, number); /* the interrupt looks now */
+	vmswap_release32(&header->session, number);
 	vmswap_ring_host(dev);
 	queue_delayed_work(dev->queue, &dev->look, HZ);
+}
+
+/*
+ * LIVE, and the disk is on its way; or neither, because the device is removed:
+ * who removes it cancels disk_work once, after it has said so under the locks.
+ */
+static void attach_publish(struct vmswap_device *dev)
+{
+	spin_lock_irq(&dev->posts.lock);
+	spin_lock(&dev->requests.lock);
+	if (!dev->removing) {
+		state_set_locked(dev, VMSWAP_LIVE, VMSWAP_GUEST_LIVE);
+		queue_work(system_long_wq, &dev->disk_work);
+	}
+	spin_unlock(&dev->requests.lock);
+	spin_unlock_irq(&dev->posts.lock);
 }
 
 /* The host has ended the old session: this one begins. */
@@ -273,8 +301,7 @@ static void attach_finish(struct vmswap_device *dev)
 	dev->hint_head = vmswap_read32(&header->hint_head);
 	vmswap_write32(&header->tail_event, tail - 1);
 	vmswap_write32(&header->complete_event, dev->requests.complete_tail);
-	state_set(dev, VMSWAP_LIVE, VMSWAP_GUEST_LIVE);
-	queue_work(system_long_wq, &dev->disk_work);
+	attach_publish(dev);
 	wake_up(&dev->attached);
 }
 
@@ -417,28 +444,34 @@ static int requests_settled(struct vmswap_device *dev)
 	return vmswap_requests_idle(dev) ? 0 : -EAGAIN;
 }
 
+static void removing_set(struct vmswap_device *dev)
+{
+	spin_lock_irq(&dev->posts.lock);
+	spin_lock(&dev->requests.lock);
+	WRITE_ONCE(dev->removing, true);
+	spin_unlock(&dev->requests.lock);
+	spin_unlock_irq(&dev->posts.lock);
+}
+
 /*
  * The disk goes, and then the session.  What is open is waited for, as long as
  * the host lives; if it is away for vmswap_detach_seconds, the driver is DEAD
  * before.  Posts that are open then are not lost: the next server does them.
+ * Without a disk nothing was ever published.  The interrupt and the works are
+ * the caller's.
  */
 void vmswap_detach(struct vmswap_device *dev)
 {
-	WRITE_ONCE(dev->removing, true);
+	removing_set(dev);
 	cancel_work_sync(&dev->disk_work);
-	if (dev->disk_added)
+	if (dev->disk_added) {
 		del_gendisk(dev->disk);
-	if (READ_ONCE(dev->state) != VMSWAP_STARTING) {
 		flush_work(&dev->frees);
 		vmswap_wait(dev, VMSWAP_WAITS_ROOM, &dev->posts.room,
 			    posts_settled(dev));
 		vmswap_wait(dev, VMSWAP_WAITS_TAG, &dev->requests.wait,
 			    requests_settled(dev));
 	}
-	cancel_delayed_work_sync(&dev->look);
 	state_set(dev, VMSWAP_REMOVED, VMSWAP_GUEST_DEAD);
 	vmswap_ring_host(dev);
-	cancel_delayed_work_sync(&dev->look);
-	cancel_work_sync(&dev->frees);
-	cancel_work_sync(&dev->results);
 }

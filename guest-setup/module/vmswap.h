@@ -188,17 +188,17 @@ struct vmswap_device {
 	bool disk_added;
 
 	enum vmswap_state state;	/* both locks */
+	bool removing;	/* both locks */
 	const char *broken;	/* why, once the host's words are impossible */
 	u64 pages;	/* of the device; only grows */
 	u64 features;
-	u32 session;
+	u32 session;	/* 0: nothing was asked */
 	u32 generation;
 
 	/* Of session.c's work alone. */
 	u32 heartbeat;
 	unsigned long heartbeat_at;
 	bool away;
-	bool removing;
 	u32 nudge_tail;
 	u32 nudge_completes;
 

@@ -8,6 +8,7 @@
 ring_host_start ()
 {
   mkfifo "$dir/$1.commands"
+  : >"$dir/$1.answers" # before somebody looks for an answer
   "$builddir/ivshmem-host" "$dir/$1.sock" "$2" "$3" <>"$dir/$1.commands" \
     >"$dir/$1.answers" 2>"$dir/$1.log" &
   started="$started $!"
