@@ -148,6 +148,23 @@ no_state (const struct figures *figures, const struct render_server *server,
   return server->settings->state == NULL;
 }
 
+/* Guests that an earlier server left cannot be seen: whoever has such guests is
+ * told what to do with them. */
+static bool
+no_keeper (const struct figures *figures, const struct render_server *server,
+           char *seen, size_t size)
+{
+  unsigned guests = 0;
+
+  for (const struct guest *g = server->settings->guests; g != NULL; g = g->next)
+    guests += g->ivshmem != NULL;
+  snprintf (seen, size,
+            "there is no keeper=, and %u %s ivshmem=: when the server ends, "
+            "guests that share memory with it wait for ever",
+            guests, guests == 1 ? "guest has" : "guests have");
+  return guests > 0 && server->settings->keeper == NULL;
+}
+
 static bool
 nearly_full (const struct figures *figures, const struct render_server *server,
              char *seen, size_t size)
@@ -209,6 +226,12 @@ static const struct {
     "start the server with registry=DIR, a directory on a disk" },
   { "no-state", no_state,
     "start the server with state=DIR, a directory on a tmpfs of its own" },
+  { "no-keeper", no_keeper,
+    "systemctl enable --now vmswap-keep.service (or start vmswap-keep PATH), "
+    "shut down the guests with ivshmem=, start the server anew with "
+    "keeper=/run/vmswap-keep/socket (or PATH) and state=DIR, then the guests; "
+    "a guest that waits since an earlier server ended cannot be seen from "
+    "here: end its QEMU and start it anew, a reboot inside is not enough" },
   { "ratio-falls", ratio_falls,
     "see in vmswapctl top which guest has the worst ratio, and what it has "
     "begun to do (one that reads its cold pages makes them larger again); the "

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -147,6 +148,24 @@ start_thread (struct ivshmem_guest *guest)
   return err == 0 ? 0 : -1;
 }
 
+/* The guests do not notice that the server ends, and the next one cannot see
+ * them. */
+static void
+warn_without_keeper (void)
+{
+  char others[40] = "";
+
+  if (keep_is_on ())
+    return;
+  if (nr_guests > 1)
+    snprintf (others, sizeof others, " (and %zu more)", nr_guests - 1);
+  nbdkit_error ("warning: guest=%s%s: ivshmem= without keeper=: when this "
+                "server ends, a guest that shares memory with it waits for "
+                "ever, whatever is started then: start vmswap-keep(8), and "
+                "this server with keeper=PATH and state=DIR, before the guests",
+                guests[0].guest->name, others);
+}
+
 int
 ivshmem_start (void)
 {
@@ -166,8 +185,10 @@ ivshmem_start (void)
     nbdkit_error ("cannot start a thread for each guest with ivshmem=: %m: "
                   "raise the limits of tasks or descriptors");
     ivshmem_stop ();
+    return -1;
   }
-  return r;
+  warn_without_keeper ();
+  return 0;
 }
 
 bool
