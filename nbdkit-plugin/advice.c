@@ -120,6 +120,23 @@ quota_nearly_used (const struct figures_guest *guest, char *seen, size_t size)
   return stats->quota != 0 && stats->charged >= stats->quota / 10 * 9;
 }
 
+/* A pool that is nearly full has this for moments. */
+#define CLOSED_LONG_SECONDS 10
+
+static bool
+posts_closed (const struct figures_guest *guest, char *seen, size_t size)
+{
+  struct human region, room;
+
+  snprintf (seen, size,
+            "it shares %s with the server and cannot post there what it swaps "
+            "out, for %" PRIu64 " seconds now: it waits for each page, until "
+            "%s are free for it",
+            human_size (&region, guest->region_bytes), guest->closed_seconds,
+            human_size (&room, guest->open_bytes));
+  return guest->closed && guest->closed_seconds >= CLOSED_LONG_SECONDS;
+}
+
 static bool
 not_locked (const struct figures *figures, const struct render_server *server,
             char *seen, size_t size)
@@ -258,6 +275,10 @@ static const struct {
   { "quota-nearly-used", quota_nearly_used,
     "raise its quota before writes are refused: vmswapctl limit --quota SIZE "
     "NAME" },
+  { "posts-closed", posts_closed,
+    "raise its quota, if it has one (vmswapctl limit --quota SIZE NAME), or "
+    "give the server a larger pool=, or the guest a smaller region= and its "
+    "QEMU a new start" },
   { "never-trimmed", never_trimmed,
     "to Linux its disk rotates, or swapon was without --discard: give QEMU's "
     "scsi-hd rotation_rate=1 and its blockdev discard=unmap; for virtio-blk "

@@ -21,6 +21,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "human.h"
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
 
@@ -166,6 +167,51 @@ warn_without_keeper (void)
                 guests[0].guest->name, others);
 }
 
+/* What the guest can hold at the most, and what says so. */
+static uint64_t
+utmost_room (const struct guest *guest, const char **bound)
+{
+  const uint64_t quota = guest->limits.quota.bytes;
+  const uint64_t reserve = guest->limits.reserve.bytes;
+  struct pool_stats pool;
+  uint64_t others, room;
+
+  pool_get_stats (exports_pool (), &pool);
+  others = pool.reserved > reserve ? pool.reserved - reserve : 0;
+  room = pool.capacity > others ? pool.capacity - others : 0;
+  *bound = "pool";
+  if (quota == 0 || quota >= room)
+    return room;
+  *bound = "quota";
+  return quota;
+}
+
+/* Such a region works, but the guest is slow: it can never post a write. */
+static void
+warn_of_large_region (const struct guest *guest)
+{
+  struct human size, needed, utmost, smaller;
+  const char *bound;
+  const uint64_t room = utmost_room (guest, &bound);
+  uint64_t right = guest->region;
+  char instead[64] = "";
+
+  if (ring_room_to_open (guest->region) <= room)
+    return;
+  while (right >= VMSWAP_RING_SIZE_MIN && ring_room_to_open (right) > room)
+    right /= 2;
+  if (right >= VMSWAP_RING_SIZE_MIN)
+    snprintf (instead, sizeof instead, "region=%s or less, or ",
+              human_size (&smaller, right));
+  nbdkit_error (
+      "warning: guest=%s: region=%s is too large for %s=, which gives "
+      "it %s at the most: it posts what it swaps out while %s is "
+      "free, and else waits for each page: give %sa larger %s=",
+      guest->name, human_size (&size, guest->region), bound,
+      human_size (&utmost, room),
+      human_size (&needed, ring_room_to_open (guest->region)), instead, bound);
+}
+
 int
 ivshmem_start (void)
 {
@@ -188,6 +234,8 @@ ivshmem_start (void)
     return -1;
   }
   warn_without_keeper ();
+  for (size_t i = 0; i < nr_guests; ++i)
+    warn_of_large_region (guests[i].guest);
   return 0;
 }
 

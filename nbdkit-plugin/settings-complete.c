@@ -47,13 +47,15 @@ complete_limits (struct settings *settings, struct guest *guest)
   return -1;
 }
 
-/* As large as is usual, and no more than a part of the pool. */
+/* As large as is usual, and no more than a part of the pool and of the quota:
+ * what it can hold must find room there. */
 static uint64_t
-default_region (uint64_t pool)
+default_region (uint64_t pool, uint64_t quota)
 {
+  const uint64_t most = quota != 0 && quota < pool ? quota : pool;
   uint64_t size = VMSWAP_RING_SIZE_DEFAULT;
 
-  while (size > VMSWAP_RING_SIZE_MIN && size > pool / SETTINGS_REGION_PART)
+  while (size > VMSWAP_RING_SIZE_MIN && size > most / SETTINGS_REGION_PART)
     size /= 2;
   return size;
 }
@@ -86,7 +88,7 @@ complete_ivshmem (struct settings *settings, struct guest *guest)
       return -1;
     }
   if (guest->region == 0)
-    guest->region = default_region (settings->pool);
+    guest->region = default_region (settings->pool, guest->limits.quota.bytes);
   return 0;
 }
 
