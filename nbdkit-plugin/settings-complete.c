@@ -15,6 +15,10 @@
 #include "value.h"
 #include "vmswap-ring.h"
 
+/* The name of the volume in a region, without its NUL. */
+#define REGION_NAME_MAX                                                        \
+  (sizeof ((struct vmswap_ring_header *) NULL)->volume - 1)
+
 /* Percents become bytes, now that the pool is known. */
 static void
 resolve (struct amount *amount, uint64_t pool)
@@ -73,6 +77,12 @@ complete_ivshmem (struct settings *settings, struct guest *guest)
   }
   if (guest->ivshmem == NULL)
     return 0;
+  if (strlen (guest->name) > REGION_NAME_MAX) {
+    nbdkit_error ("guest=%s: with ivshmem= the name is longer than %zu bytes, "
+                  "which is all that a region has room for: give a shorter one",
+                  value_show (&name, guest->name), REGION_NAME_MAX);
+    return -1;
+  }
   if (settings->share) {
     nbdkit_error ("guest=%s: ivshmem= does not go with share=yes: a guest that "
                   "has a region is the only one to write",
