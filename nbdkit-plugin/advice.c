@@ -120,6 +120,23 @@ quota_nearly_used (const struct figures_guest *guest, char *seen, size_t size)
   return stats->quota != 0 && stats->charged >= stats->quota / 10 * 9;
 }
 
+/* A pool that is nearly full has this for moments. */
+#define CLOSED_LONG_SECONDS 10
+
+static bool
+posts_closed (const struct figures_guest *guest, char *seen, size_t size)
+{
+  struct human region, room;
+
+  snprintf (seen, size,
+            "it shares %s with the server and cannot post there what it swaps "
+            "out, for %" PRIu64 " seconds now: it waits for each page, until "
+            "%s are free for it",
+            human_size (&region, guest->region_bytes), guest->closed_seconds,
+            human_size (&room, guest->open_bytes));
+  return guest->closed && guest->closed_seconds >= CLOSED_LONG_SECONDS;
+}
+
 static bool
 not_locked (const struct figures *figures, const struct render_server *server,
             char *seen, size_t size)
@@ -146,6 +163,23 @@ no_state (const struct figures *figures, const struct render_server *server,
             "there is no state=: every page is lost when the "
             "server ends");
   return server->settings->state == NULL;
+}
+
+/* Guests that an earlier server left cannot be seen: whoever has such guests is
+ * told what to do with them. */
+static bool
+no_keeper (const struct figures *figures, const struct render_server *server,
+           char *seen, size_t size)
+{
+  unsigned guests = 0;
+
+  for (const struct guest *g = server->settings->guests; g != NULL; g = g->next)
+    guests += g->ivshmem != NULL;
+  snprintf (seen, size,
+            "there is no keeper=, and %u %s ivshmem=: when the server ends, "
+            "guests that share memory with it wait for ever",
+            guests, guests == 1 ? "guest has" : "guests have");
+  return guests > 0 && server->settings->keeper == NULL;
 }
 
 static bool
@@ -209,6 +243,12 @@ static const struct {
     "start the server with registry=DIR, a directory on a disk" },
   { "no-state", no_state,
     "start the server with state=DIR, a directory on a tmpfs of its own" },
+  { "no-keeper", no_keeper,
+    "systemctl enable --now vmswap-keep.service (or start vmswap-keep PATH), "
+    "shut down the guests with ivshmem=, start the server anew with "
+    "keeper=/run/vmswap-keep/socket (or PATH) and state=DIR, then the guests; "
+    "a guest that waits since an earlier server ended cannot be seen from "
+    "here: end its QEMU and start it anew, a reboot inside is not enough" },
   { "ratio-falls", ratio_falls,
     "see in vmswapctl top which guest has the worst ratio, and what it has "
     "begun to do (one that reads its cold pages makes them larger again); the "
@@ -235,6 +275,10 @@ static const struct {
   { "quota-nearly-used", quota_nearly_used,
     "raise its quota before writes are refused: vmswapctl limit --quota SIZE "
     "NAME" },
+  { "posts-closed", posts_closed,
+    "raise its quota, if it has one (vmswapctl limit --quota SIZE NAME), or "
+    "give the server a larger pool=, or the guest a smaller region= and its "
+    "QEMU a new start" },
   { "never-trimmed", never_trimmed,
     "to Linux its disk rotates, or swapon was without --discard: give QEMU's "
     "scsi-hd rotation_rate=1 and its blockdev discard=unmap; for virtio-blk "

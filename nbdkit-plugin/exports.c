@@ -662,9 +662,14 @@ view_locked (const struct export *export, struct traffic_sum *traffic,
     .holder = export->claimed ? &export->holder : NULL,
     .traffic = traffic,
   };
+  /* One of them has the ring, if any. */
   for (const struct conn *c = export->conns; c != NULL; c = c->next) {
     traffic_add (traffic, &c->traffic);
     ret->connections++;
+    ret->region_bytes +=
+        atomic_load_explicit (&c->region_bytes, memory_order_relaxed);
+    ret->closed_ns |=
+        atomic_load_explicit (&c->closed_ns, memory_order_relaxed);
   }
 }
 

@@ -45,6 +45,11 @@ struct conn {
   atomic_int stalled;  /* writes that wait for room */
   struct traffic traffic;
 
+  /* Of a guest with a ring; set by its thread (ring-room.c). */
+  _Atomic uint64_t region_bytes; /* 0: it has none */
+  _Atomic uint64_t closed_ns;    /* since when it may post no writes
+                                  * (traffic_clock); 0: it may */
+
   /* Under the lock of the exports. */
   struct conn *next; /* of the same export */
   struct export *export;
@@ -101,6 +106,7 @@ struct export_view {
   struct volume *volume;
   const struct peer *holder; /* who writes; NULL: nobody */
   unsigned connections;
+  uint64_t region_bytes, closed_ns; /* as in struct conn */
   struct traffic_sum *traffic; /* of all connections that there ever were */
 };
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "figures.h"
+#include "ring.h"
 
 /* What is left of a sum whose parts were counted a moment apart. */
 static uint64_t
@@ -125,10 +126,17 @@ take_guest (const struct export_view *view, void *opaque)
   guest->connections = view->connections;
   guest->claimed = view->holder != NULL;
   guest->lost = volume_is_lost (view->volume);
+  guest->region_bytes = view->region_bytes;
+  guest->closed = view->closed_ns != 0;
+  guest->open_bytes = ring_room_to_open (view->region_bytes);
+  if (guest->closed && figures->clock_ns > view->closed_ns)
+    guest->closed_seconds =
+        (figures->clock_ns - view->closed_ns) / UINT64_C (1000000000);
   guest->traffic = *view->traffic;
   if (view->holder != NULL)
     peer_describe (view->holder, &guest->holder);
   figures->pool.connections += guest->connections;
+  figures->pool.region_bytes += guest->region_bytes;
   return 0;
 }
 

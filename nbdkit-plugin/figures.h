@@ -48,6 +48,7 @@ struct figure {
 struct figures_pool {
   struct pool_stats stats;
   uint64_t connections;
+  uint64_t region_bytes; /* of all guests; not in the pool */
 };
 
 /* And those of one guest. */
@@ -57,6 +58,10 @@ struct figures_guest {
   uint64_t connections;
   bool claimed;
   bool lost;
+  uint64_t region_bytes;   /* that it shares with the server */
+  bool closed;             /* it may post no writes to its ring */
+  uint64_t closed_seconds; /* for so long */
+  uint64_t open_bytes;     /* and until so much is free */
   struct peer_text holder; /* while claimed */
   struct traffic_sum traffic;
 };

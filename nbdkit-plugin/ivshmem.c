@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,7 @@
 #include <nbdkit-plugin.h>
 
 #include "bell.h"
+#include "human.h"
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
 
@@ -168,6 +170,69 @@ adopt_all (void)
   return 0;
 }
 
+/* The guests do not notice that the server ends, and the next one cannot see
+ * them. */
+static void
+warn_without_keeper (void)
+{
+  char others[40] = "";
+
+  if (keep_is_on ())
+    return;
+  if (nr_guests > 1)
+    snprintf (others, sizeof others, " (and %zu more)", nr_guests - 1);
+  nbdkit_error ("warning: guest=%s%s: ivshmem= without keeper=: when this "
+                "server ends, a guest that shares memory with it waits for "
+                "ever, whatever is started then: start vmswap-keep(8), and "
+                "this server with keeper=PATH and state=DIR, before the guests",
+                guests[0].guest->name, others);
+}
+
+/* What the guest can hold at the most, and what says so. */
+static uint64_t
+utmost_room (const struct guest *guest, const char **bound)
+{
+  const uint64_t quota = guest->limits.quota.bytes;
+  const uint64_t reserve = guest->limits.reserve.bytes;
+  struct pool_stats pool;
+  uint64_t others, room;
+
+  pool_get_stats (exports_pool (), &pool);
+  others = pool.reserved > reserve ? pool.reserved - reserve : 0;
+  room = pool.capacity > others ? pool.capacity - others : 0;
+  *bound = "pool";
+  if (quota == 0 || quota >= room)
+    return room;
+  *bound = "quota";
+  return quota;
+}
+
+/* Such a region works, but the guest is slow: it can never post a write. */
+static void
+warn_of_large_region (const struct guest *guest)
+{
+  struct human size, needed, utmost, smaller;
+  const char *bound;
+  const uint64_t room = utmost_room (guest, &bound);
+  uint64_t right = guest->region;
+  char instead[64] = "";
+
+  if (ring_room_to_open (guest->region) <= room)
+    return;
+  while (right >= VMSWAP_RING_SIZE_MIN && ring_room_to_open (right) > room)
+    right /= 2;
+  if (right >= VMSWAP_RING_SIZE_MIN)
+    snprintf (instead, sizeof instead, "region=%s or less, or ",
+              human_size (&smaller, right));
+  nbdkit_error (
+      "warning: guest=%s: region=%s is too large for %s=, which gives "
+      "it %s at the most: it posts what it swaps out while %s is "
+      "free, and else waits for each page: give %sa larger %s=",
+      guest->name, human_size (&size, guest->region), bound,
+      human_size (&utmost, room),
+      human_size (&needed, ring_room_to_open (guest->region)), instead, bound);
+}
+
 int
 ivshmem_start (void)
 {
@@ -186,8 +251,12 @@ ivshmem_start (void)
     nbdkit_error ("cannot start a thread for each guest with ivshmem=: %m: "
                   "raise the limits of tasks or descriptors");
     ivshmem_stop ();
+    return -1;
   }
-  return r;
+  warn_without_keeper ();
+  for (size_t i = 0; i < nr_guests; ++i)
+    warn_of_large_region (guests[i].guest);
+  return 0;
 }
 
 bool

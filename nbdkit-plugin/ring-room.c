@@ -14,6 +14,41 @@
 
 #define LOOK_NS UINT64_C (100000000)
 
+/* All slots, stored as they are. */
+static uint64_t
+room_needed (uint32_t slots)
+{
+  return (uint64_t) slots * PAGE_WITH_ALL;
+}
+
+uint64_t
+ring_room_to_open (uint64_t region_size)
+{
+  struct vmswap_ring_geometry geometry;
+  uint64_t needed;
+
+  if (vmswap_ring_geometry_for_size (region_size, &geometry) == -1)
+    return UINT64_MAX;
+  needed = room_needed (geometry.parts[VMSWAP_RING_SLOTS].count);
+  return needed + needed / 4;
+}
+
+/* For those who look from outside. */
+static void
+tell (const struct ring *ring)
+{
+  struct conn *conn = ring->conn;
+  const bool closed = (ring->host_flags & VMSWAP_HOST_FULL) != 0;
+
+  atomic_store_explicit (&conn->region_bytes, ring->region.size,
+                         memory_order_relaxed);
+  if (!closed)
+    atomic_store_explicit (&conn->closed_ns, 0, memory_order_relaxed);
+  else if (atomic_load_explicit (&conn->closed_ns, memory_order_relaxed) == 0)
+    atomic_store_explicit (&conn->closed_ns, ring->now_ns,
+                           memory_order_relaxed);
+}
+
 /* What the guest can still store. */
 static uint64_t
 room_of (const struct ring *ring)
@@ -45,6 +80,7 @@ ring_room_set (struct ring *ring, bool full)
     return;
   ring->host_flags = flags;
   RING_RELEASE (&ring->region.header->host_flags, flags);
+  tell (ring);
   if (!full)
     ring_interrupt (ring);
 }
@@ -53,7 +89,7 @@ void
 ring_room_turn (struct ring *ring)
 {
   const uint32_t slots = RING_COUNT (ring, SLOTS);
-  const uint64_t needed = (uint64_t) slots * PAGE_WITH_ALL;
+  const uint64_t needed = room_needed (slots);
   uint64_t room;
 
   if (ring->now_ns < ring->room_ns && ring->room_written < slots / 4)
@@ -65,4 +101,5 @@ ring_room_turn (struct ring *ring)
     ring_room_set (ring, true);
   else if (room >= needed + needed / 4 && !ring->stuck.is)
     ring_room_set (ring, false);
+  tell (ring);
 }

@@ -317,6 +317,9 @@ extern uint32_t ring_ahead_patience (const struct ring *ring);
 extern void ring_room_turn (struct ring *ring);
 extern void ring_room_set (struct ring *ring, bool full);
 
+/* How much must be free, for a region of that size, so that it is cleared. */
+extern uint64_t ring_room_to_open (uint64_t region_size);
+
 /* --- ring-turn.c */
 
 /* Once around: false: there was nothing to do. */

@@ -15,6 +15,10 @@
 #include "value.h"
 #include "vmswap-ring.h"
 
+/* The name of the volume in a region, without its NUL. */
+#define REGION_NAME_MAX                                                        \
+  (sizeof ((struct vmswap_ring_header *) NULL)->volume - 1)
+
 /* Percents become bytes, now that the pool is known. */
 static void
 resolve (struct amount *amount, uint64_t pool)
@@ -47,13 +51,15 @@ complete_limits (struct settings *settings, struct guest *guest)
   return -1;
 }
 
-/* As large as is usual, and no more than a part of the pool. */
+/* As large as is usual, and no more than a part of the pool and of the quota:
+ * what it can hold must find room there. */
 static uint64_t
-default_region (uint64_t pool)
+default_region (uint64_t pool, uint64_t quota)
 {
+  const uint64_t most = quota != 0 && quota < pool ? quota : pool;
   uint64_t size = VMSWAP_RING_SIZE_DEFAULT;
 
-  while (size > VMSWAP_RING_SIZE_MIN && size > pool / SETTINGS_REGION_PART)
+  while (size > VMSWAP_RING_SIZE_MIN && size > most / SETTINGS_REGION_PART)
     size /= 2;
   return size;
 }
@@ -71,6 +77,12 @@ complete_ivshmem (struct settings *settings, struct guest *guest)
   }
   if (guest->ivshmem == NULL)
     return 0;
+  if (strlen (guest->name) > REGION_NAME_MAX) {
+    nbdkit_error ("guest=%s: with ivshmem= the name is longer than %zu bytes, "
+                  "which is all that a region has room for: give a shorter one",
+                  value_show (&name, guest->name), REGION_NAME_MAX);
+    return -1;
+  }
   if (settings->share) {
     nbdkit_error ("guest=%s: ivshmem= does not go with share=yes: a guest that "
                   "has a region is the only one to write",
@@ -86,7 +98,7 @@ complete_ivshmem (struct settings *settings, struct guest *guest)
       return -1;
     }
   if (guest->region == 0)
-    guest->region = default_region (settings->pool);
+    guest->region = default_region (settings->pool, guest->limits.quota.bytes);
   return 0;
 }
 

@@ -90,22 +90,12 @@ set_guest_ivshmem (struct guest *guest, const char *value)
 static int
 set_guest_region (struct guest *guest, const char *value)
 {
-  struct shown shown;
-
   if (guest->region != 0) {
     nbdkit_error ("guest region= was given twice: give it once");
     return -1;
   }
-  if (value_bytes ("guest region", value, VMSWAP_RING_SIZE_MIN,
-                   VMSWAP_RING_SIZE_MAX, &guest->region) == -1)
-    return -1;
-  if (!vmswap_ring_size_is_right (guest->region)) {
-    nbdkit_error ("guest region=%s is no power of two: give 1M, 2M, 4M and so "
-                  "on, up to 1G",
-                  value_show (&shown, value));
-    return -1;
-  }
-  return 0;
+  return value_power ("guest region", value, VMSWAP_RING_SIZE_MIN,
+                      VMSWAP_RING_SIZE_MAX, &guest->region);
 }
 
 /* KEY=VALUE, one of the parts of guest= after the name. */

@@ -23,7 +23,8 @@
 /* A year: what nobody wants is off. */
 #define SETTINGS_COLD_MAX_SECONDS 31536000u
 
-/* What a region takes of the pool's size by default, at the most. */
+/* What a region takes of the pool's size, or of the guest's quota, by default,
+ * at the most. */
 #define SETTINGS_REGION_PART 4
 
 #define SETTINGS_REGISTRY_DEFAULT "/var/lib/vmswap"

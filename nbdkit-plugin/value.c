@@ -61,9 +61,10 @@ parse_size (const char *what, const char *value, uint64_t *ret)
   return size == -1 ? -1 : 0;
 }
 
-int
-value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
-             uint64_t *ret)
+/* … between these. */
+static int
+parse_between (const char *what, const char *value, uint64_t min, uint64_t max,
+               uint64_t *ret)
 {
   struct human limit;
   uint64_t size;
@@ -80,10 +81,43 @@ value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
                   human_size (&limit, max));
     return -1;
   }
+  *ret = size;
+  return 0;
+}
+
+int
+value_bytes (const char *what, const char *value, uint64_t min, uint64_t max,
+             uint64_t *ret)
+{
+  uint64_t size;
+
+  if (parse_between (what, value, min, max, &size) == -1)
+    return -1;
   if (size % POOL_PAGE_SIZE != 0) {
     nbdkit_error ("%s=%s is not a multiple of %u: the next one is %" PRIu64,
                   what, value, POOL_PAGE_SIZE,
                   (size / POOL_PAGE_SIZE + 1) * (uint64_t) POOL_PAGE_SIZE);
+    return -1;
+  }
+  *ret = size;
+  return 0;
+}
+
+int
+value_power (const char *what, const char *value, uint64_t min, uint64_t max,
+             uint64_t *ret)
+{
+  struct human smaller, larger;
+  uint64_t size, power = min;
+
+  if (parse_between (what, value, min, max, &size) == -1)
+    return -1;
+  while (power < size)
+    power *= 2;
+  if (power != size) {
+    nbdkit_error ("%s=%s is no power of two: give %s or %s", what, value,
+                  human_size (&smaller, power / 2),
+                  human_size (&larger, power));
     return -1;
   }
   *ret = size;

@@ -25,6 +25,10 @@ extern const char *value_show (struct shown *shown, const char *value);
 extern int value_bytes (const char *what, const char *value, uint64_t min,
                         uint64_t max, uint64_t *ret);
 
+/* A size in bytes, a power of two; so are min and max. */
+extern int value_power (const char *what, const char *value, uint64_t min,
+                        uint64_t max, uint64_t *ret);
+
 /* A size of at least min, 0 for none, or a part of the pool, such as 25%; once.
  */
 extern int value_amount (const char *what, const char *value, uint64_t min,

@@ -121,6 +121,10 @@ view_state (const json_t *guest)
 {
   const bool lost = view_number (guest, "lost") != 0;
 
+  if (view_number (guest, "ring_region_bytes") != 0 && lost)
+    return "ring lost";
+  if (view_number (guest, "ring_region_bytes") != 0)
+    return view_number (guest, "ring_posts_closed") != 0 ? "ring full" : "ring";
   if (view_number (guest, "in_use") != 0)
     return lost ? "use, lost" : "in use";
   if (view_number (guest, "connections") > 0)

@@ -46,7 +46,8 @@ extern const char *view_ratio (const json_t *object, const char *figure,
 extern const char *view_share (const json_t *object, const char *part,
                                const char *whole, struct view_text *text);
 
-/* Who uses a guest: "in use", "connected", "idle"; and "lost" if pages are. */
+/* Who uses a guest: "ring", "in use", "connected", "idle"; and "lost" if pages
+ * are, "full" if its ring has no room for posts. */
 extern const char *view_state (const json_t *guest);
 
 struct view_name {

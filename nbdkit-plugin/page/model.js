@@ -125,6 +125,7 @@ function takePoolTimes() {
 }
 
 function stateOf(figures) {
+  if (figures.ring_region_bytes > 0) return figures.ring_posts_closed ? "ring full" : "ring";
   if (figures.in_use) return "in use";
   return figures.connections > 0 ? "connected" : "idle";
 }

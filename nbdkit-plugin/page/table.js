@@ -32,7 +32,10 @@ function drawName(cell, guest) {
   setAttribute(button, "tabindex", guest.id === rows.keep ? "0" : "-1");
 }
 
-const STATE_SIGN = { "in use": "\u25cf", "connected": "\u25d0", "idle": "\u25cb" };
+const STATE_SIGN = {
+  "ring": "\u25c9", "ring full": "\u25c9", "in use": "\u25cf", "connected": "\u25d0",
+  "idle": "\u25cb",
+};
 
 const makeState = () => [
   make("span", { class: "sign", "aria-hidden": "true" }), make("span", {}),
@@ -80,7 +83,7 @@ function drawErrors(cell, guest) {
 const COLUMNS = [
   { key: "name", label: "Guest", figures: [], value: g => g.name, draw: drawName,
     make: makeName },
-  { key: "state", label: "State", figures: ["in_use", "connections", "lost"],
+  { key: "state", label: "State", figures: ["ring_region_bytes", "ring_posts_closed", "in_use", "connections", "lost"],
     value: g => g.state + (g.now.lost ? ", lost" : ""), draw: drawState, make: makeState },
   { key: "swapped", label: "Swapped", figures: ["stored_bytes"],
     value: g => g.now.stored_bytes, text: g => sizeText(g.now.stored_bytes) },

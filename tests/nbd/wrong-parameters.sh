@@ -157,11 +157,23 @@ refused 'guest ivshmem= is empty' pool=64M guest=a,ivshmem=
 refused 'guest ivshmem= was given twice' pool=64M "guest=a,ivshmem=$dir/a,ivshmem=$dir/a"
 refused 'region= goes with ivshmem=' pool=64M guest=a,region=1M
 refused 'is not a size' pool=64M "guest=a,ivshmem=$dir/a,region=big"
-refused 'is no power of two' pool=64M "guest=a,ivshmem=$dir/a,region=3M"
+no_power () # no_power SIZE SMALLER LARGER
+{
+    refused "guest region=$1 is no power of two: give $2 or $3" pool=64M \
+        "guest=a,ivshmem=$dir/a,region=$1"
+}
+no_power 1048577 1M 2M
+no_power 2097151 1M 2M
+no_power 3M 2M 4M
+no_power 600M 512M 1G
+no_power 1073741823 512M 1G
 refused 'give at least 1M' pool=64M "guest=a,ivshmem=$dir/a,region=512K"
 refused 'give at most 1G' pool=64M "guest=a,ivshmem=$dir/a,region=2G"
 refused 'guest region= was given twice' pool=64M "guest=a,ivshmem=$dir/a,region=1M,region=1M"
 refused "is another guest's, too" pool=64M "guest=a,ivshmem=$dir/a" "guest=b,ivshmem=$dir/a"
+refused 'with ivshmem= the name is longer than 63 bytes' pool=64M \
+    "guest=$(repeat 64 x),ivshmem=$dir/a"
+accepted pool=64M "guest=$(repeat 63 x),ivshmem=$dir/a" "guest=$(repeat 127 x)"
 refused 'does not go with share=yes' pool=64M "guest=a,ivshmem=$dir/a" share=yes
 refused 'the path is longer' pool=64M "guest=a,ivshmem=$dir/$(repeat 100 x)"
 refused 'in a directory that the server may write to' pool=64M \
@@ -174,6 +186,7 @@ refused 'there is no such group' pool=64M ivshmem-group=18446744073709551616
 refused 'ivshmem-group= was given twice' pool=64M ivshmem-group=0 ivshmem-group=0
 refused 'control-group=no-such: there is no such group' pool=64M control-group=no-such
 refused 'control-group= goes with control=' pool=64M control-group=0
+# As vmswap.service has it, for guests or without any.
 accepted pool=64M ivshmem-group="$(id -g)"
 accepted pool=64M ivshmem-group="$(id -gn)"
 accepted pool=64M "control=$dir/control" control-group="$(id -g)"

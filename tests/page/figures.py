@@ -5,6 +5,7 @@ guest in the table, and every figure of each in its detail view.  Rows appear wi
 their exports, and go with them."""
 
 import random
+import socket
 
 from harness import PAGE, poll, run
 
@@ -191,6 +192,29 @@ def check_rates(test, page):
     client.shutdown()
 
 
+def check_rings(test, page):
+    """Who shares memory with the server, and who of them waits for room."""
+    test.server.kill()
+    sockets = [test.folder + "/" + name for name in ("ring1", "ring2")]
+    test.server.start("pool=64M", "size=64M", "guest=ring1,ivshmem=" + sockets[0],
+                      "guest=ring2,quota=8M,region=32M,ivshmem=" + sockets[1])
+    state = """[...document.querySelectorAll("#rows tr")].map(
+        row => [...row.children].slice(0, 2).map(cell => cell.lastChild.previousSibling
+          ? cell.children[1].textContent : cell.textContent)).sort().join("; ")"""
+    page.wait(state + " === 'ring1,idle; ring2,idle'")
+    qemus = [socket.socket(socket.AF_UNIX) for _ in sockets]
+    for qemu, path in zip(qemus, sockets):
+        qemu.connect(path)
+    page.wait(state + " === 'ring1,ring; ring2,ring full'")
+    page.eval("openDetail('ring2')")
+    page.wait("document.getElementById('detail').open")
+    assert page.texts("#detail-state")[0].startswith("ring full"), page.texts("#detail-state")
+    page.key("Escape")
+    for qemu in qemus:
+        qemu.close()
+    page.wait(state + " === 'ring1,idle; ring2,idle'")
+
+
 def make_cold(test, client):
     """Pages that are cold, and some that are warm again."""
     poll(60, "cold pages", lambda: all(
@@ -255,6 +279,7 @@ def check(test):
     page.wait("document.querySelectorAll('#rows tr').length === 0")
     assert page.eval("!document.getElementById('nobody').hidden")
     check_rates(test, page)
+    check_rings(test, page)
     test.forgive_refused()
 
 
