@@ -113,24 +113,50 @@ make_region (struct ivshmem_guest *guest)
   return ring_cache_make (ring);
 }
 
-/* With keeper=, before QEMU has it: what is posted is not lost with us. */
+/* With keeper=: what is posted is not lost with us. */
 static int
-keep (struct ivshmem_guest *guest)
+keep (struct ivshmem_guest *guest, bool greeting)
 {
   const struct ring *ring = &guest->ring;
-  const int fd[VMSWAP_KEEPER_FDS] = {
-    [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
-    [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
-    [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
-    [VMSWAP_KEEPER_QEMU] = guest->qemu,
+  struct kept region = {
+    .pool = pool_identity (ring->conn->pool),
+    .greeting = greeting,
+    .fd = {
+      [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
+      [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
+      [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
+      [VMSWAP_KEEPER_QEMU] = guest->qemu,
+    },
   };
   int r;
 
   if (ring->conn->settings->keeper == NULL)
     return 0;
-  r = keep_region (name_of (guest), pool_identity (ring->conn->pool), fd);
+  strcpy (region.name, name_of (guest));
+  r = keep_region (&region);
   guest->kept = r == 0;
   return r;
+}
+
+/* The keeper has the region before QEMU knows of it, and learns that QEMU knows
+ * all before the guest can use it.  Killed in between, at whatever step, we
+ * leave a region that the next server closes; it harms nobody, even if the last
+ * message is out: a guest posts nothing before it sees session_ack, and that
+ * is given by ring_turn, which this thread does not call before this has
+ * returned.  Told the other way round, the keeper would have a region as whole
+ * whose QEMU waits for a message that nobody sends. */
+static int
+introduce (struct ivshmem_guest *guest)
+{
+  int r = keep (guest, true);
+
+  if (r == 0)
+    r = ivshmem_greet (guest->qemu, &guest->ring);
+  if (r < 0)
+    return r;
+  /* QEMU has it: if nobody keeps it, it is served all the same. */
+  keep (guest, false);
+  return 0;
 }
 
 static void
@@ -157,10 +183,8 @@ welcome (struct ivshmem_guest *guest)
   r = make_region (guest);
   if (r == 0) {
     ring_begin (ring);
-    r = keep (guest);
+    r = introduce (guest);
   }
-  if (r == 0)
-    r = ivshmem_greet (guest->qemu, ring);
   if (r < 0) {
     if (r != -EPIPE) /* it may have gone already */
       report (REPORT_REFUSED,

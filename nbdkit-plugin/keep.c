@@ -159,6 +159,7 @@ take_all (void)
     strcpy (kept->name, message.name);
     strcpy (kept->path, message.path);
     kept->pool = message.pool;
+    kept->greeting = (message.flags & VMSWAP_KEEPER_GREETING) != 0;
   }
   return 0;
 }
@@ -216,15 +217,17 @@ keep_each (void (*fn) (struct kept *kept))
 }
 
 int
-keep_region (const char *name, uint64_t pool, const int fd[VMSWAP_KEEPER_FDS])
+keep_region (const struct kept *region)
 {
   struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_PUT,
                                            .has = VMSWAP_KEEPER_REGION,
-                                           .pool = pool };
+                                           .pool = region->pool };
   int copy[VMSWAP_KEEPER_FDS];
 
-  memcpy (copy, fd, sizeof copy);
-  strcpy (message.name, name);
+  if (region->greeting)
+    message.flags |= VMSWAP_KEEPER_GREETING;
+  memcpy (copy, region->fd, sizeof copy);
+  strcpy (message.name, region->name);
   return ask (&message, copy);
 }
 

@@ -14,11 +14,12 @@
 #include "settings.h"
 #include "vmswap-keeper.h"
 
-/* What an earlier server left of a guest. */
+/* What outlives a server of a guest. */
 struct kept {
   char name[VOLUME_NAME_MAX + 1];
   char path[108];            /* of the listener */
   uint64_t pool;             /* identity of the pool that served the region */
+  bool greeting;             /* its QEMU has not been told all of it */
   int fd[VMSWAP_KEEPER_FDS]; /* -1: none, or taken */
 };
 
@@ -35,10 +36,9 @@ extern struct kept *keep_find (const char *name);
 /* Calls fn for all. */
 extern void keep_each (void (*fn) (struct kept *kept));
 
-/* From now on the region, or the listener, outlives this server.  0 or -errno.
- */
-extern int keep_region (const char *name, uint64_t pool,
-                        const int fd[VMSWAP_KEEPER_FDS]);
+/* From now on the region, or the listener, outlives this server.  The region's
+ * descriptors stay the caller's.  0 or -errno. */
+extern int keep_region (const struct kept *region);
 extern int keep_listener (const char *name, const char *path, int listener);
 
 /* … and the region no longer. */
