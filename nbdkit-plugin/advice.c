@@ -149,6 +149,16 @@ no_state (const struct figures *figures, const struct render_server *server,
 }
 
 static bool
+keeper_gone (const struct figures *figures, const struct render_server *server,
+             char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "the keeper has ended: what guests share with this server would "
+            "not outlive it, and they would wait for ever");
+  return figures->pool.keeper_gone;
+}
+
+static bool
 nearly_full (const struct figures *figures, const struct render_server *server,
              char *seen, size_t size)
 {
@@ -209,6 +219,10 @@ static const struct {
     "start the server with registry=DIR, a directory on a disk" },
   { "no-state", no_state,
     "start the server with state=DIR, a directory on a tmpfs of its own" },
+  { "keeper-gone", keeper_gone,
+    "start vmswap-keep again, with the path of keeper= (systemctl start "
+    "vmswap-keep): this server gives it everything within a second; do not "
+    "end this server before" },
   { "ratio-falls", ratio_falls,
     "see in vmswapctl top which guest has the worst ratio, and what it has "
     "begun to do (one that reads its cold pages makes them larger again); the "

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "figures.h"
+#include "keep.h"
 
 /* What is left of a sum whose parts were counted a moment apart. */
 static uint64_t
@@ -147,6 +148,7 @@ figures_take (struct pool *pool, struct figures *ret)
   ret->clock_ns = monotonic.tv_sec * UINT64_C (1000000000) + monotonic.tv_nsec;
   ret->time = real.tv_sec;
   pool_get_stats (pool, &ret->pool.stats);
+  ret->pool.keeper_gone = keep_is_gone ();
   exports_view (take_guest, ret);
   return 0;
 }

@@ -48,6 +48,7 @@ struct figure {
 struct figures_pool {
   struct pool_stats stats;
   uint64_t connections;
+  bool keeper_gone;
 };
 
 /* And those of one guest. */

@@ -94,6 +94,8 @@ resume (struct ivshmem_guest *guest, struct kept *kept,
   ring->interrupt = take (kept, VMSWAP_KEEPER_INTERRUPT);
   if (ring_cache_make (ring) < 0)
     ring->cache = (struct ring_cache){ 0 }; /* it can do without */
+  /* The keeper has it; this is for one that takes the place of this keeper. */
+  ivshmem_guest_keep (guest, false);
   guest->kept = true;
   ring_take_over (ring);
   return true;

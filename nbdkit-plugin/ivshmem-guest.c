@@ -70,7 +70,9 @@ give_up (struct ivshmem_guest *guest)
   struct ring *ring = &guest->ring;
   struct conn *conn = ring->conn;
 
-  if (guest->kept && !guest->stopping)
+  if (guest->kept && guest->stopping)
+    keep_leave (name_of (guest));
+  else if (guest->kept)
     keep_drop (name_of (guest));
   guest->kept = false;
   close_fd (&guest->qemu);
@@ -113,9 +115,8 @@ make_region (struct ivshmem_guest *guest)
   return ring_cache_make (ring);
 }
 
-/* With keeper=: what is posted is not lost with us. */
-static int
-keep (struct ivshmem_guest *guest, bool greeting)
+int
+ivshmem_guest_keep (struct ivshmem_guest *guest, bool greeting)
 {
   const struct ring *ring = &guest->ring;
   struct kept region = {
@@ -138,6 +139,19 @@ keep (struct ivshmem_guest *guest, bool greeting)
   return r;
 }
 
+/* A keeper that is gone is no reason to refuse a QEMU, which could not come
+ * again and would end: the next keeper gets what this one would have had. */
+static void
+warn_if_not_kept (const struct ivshmem_guest *guest)
+{
+  if (keep_is_gone ())
+    report (REPORT_OTHER,
+            "warning: guest=%s: its region is served and not kept, as the "
+            "keeper is gone: start vmswap-keep again before this server ends, "
+            "or that guest waits for ever then",
+            name_of (guest));
+}
+
 /* The keeper has the region before QEMU knows of it, and learns that QEMU knows
  * all before the guest can use it.  Killed in between, at whatever step, we
  * leave a region that the next server closes; it harms nobody, even if the last
@@ -148,14 +162,15 @@ keep (struct ivshmem_guest *guest, bool greeting)
 static int
 introduce (struct ivshmem_guest *guest)
 {
-  int r = keep (guest, true);
+  int r = ivshmem_guest_keep (guest, true);
 
   if (r == 0)
     r = ivshmem_greet (guest->qemu, &guest->ring);
   if (r < 0)
     return r;
   /* QEMU has it: if nobody keeps it, it is served all the same. */
-  keep (guest, false);
+  ivshmem_guest_keep (guest, false);
+  warn_if_not_kept (guest);
   return 0;
 }
 
@@ -374,7 +389,8 @@ static void
 quiesce (struct ivshmem_guest *guest)
 {
   const uint64_t until =
-      traffic_clock () + (guest->kept ? QUIESCE_KEPT_NS : QUIESCE_NS);
+      traffic_clock () +
+      (guest->kept && keep_is_on () ? QUIESCE_KEPT_NS : QUIESCE_NS);
   struct ring *ring = &guest->ring;
 
   if (ring->host_state == VMSWAP_HOST_LIVE)

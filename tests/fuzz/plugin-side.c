@@ -58,7 +58,8 @@ plugin_hears (struct input *input, int descriptor)
     keeper_say (input, pair[1], descriptor);
   keeper = pair[0];
   keeper_path = "keeper";
-  r = hear_hello ();
+  on = true;
+  r = hear_hello (keeper);
   FUZZ_CHECK (r <= 0);
   if (r == 0) {
     r = take_all ();
