@@ -183,6 +183,16 @@ no_keeper (const struct figures *figures, const struct render_server *server,
 }
 
 static bool
+keeper_gone (const struct figures *figures, const struct render_server *server,
+             char *seen, size_t size)
+{
+  snprintf (seen, size,
+            "the keeper has ended: what guests share with this server would "
+            "not outlive it, and they would wait for ever");
+  return figures->pool.keeper_gone;
+}
+
+static bool
 nearly_full (const struct figures *figures, const struct render_server *server,
              char *seen, size_t size)
 {
@@ -249,6 +259,10 @@ static const struct {
     "keeper=/run/vmswap-keep/socket (or PATH) and state=DIR, then the guests; "
     "a guest that waits since an earlier server ended cannot be seen from "
     "here: end its QEMU and start it anew, a reboot inside is not enough" },
+  { "keeper-gone", keeper_gone,
+    "start vmswap-keep again, with the path of keeper= (systemctl start "
+    "vmswap-keep): this server gives it everything within a second; do not "
+    "end this server before" },
   { "ratio-falls", ratio_falls,
     "see in vmswapctl top which guest has the worst ratio, and what it has "
     "begun to do (one that reads its cold pages makes them larger again); the "

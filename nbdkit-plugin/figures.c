@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "figures.h"
+#include "keep.h"
 #include "ring.h"
 
 /* What is left of a sum whose parts were counted a moment apart. */
@@ -155,6 +156,7 @@ figures_take (struct pool *pool, struct figures *ret)
   ret->clock_ns = monotonic.tv_sec * UINT64_C (1000000000) + monotonic.tv_nsec;
   ret->time = real.tv_sec;
   pool_get_stats (pool, &ret->pool.stats);
+  ret->pool.keeper_gone = keep_is_gone ();
   exports_view (take_guest, ret);
   return 0;
 }

@@ -49,6 +49,7 @@ struct figures_pool {
   struct pool_stats stats;
   uint64_t connections;
   uint64_t region_bytes; /* of all guests; not in the pool */
+  bool keeper_gone;
 };
 
 /* And those of one guest. */

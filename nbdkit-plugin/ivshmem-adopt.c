@@ -92,6 +92,8 @@ resume (struct ivshmem_guest *guest, struct kept *kept,
   ring->interrupt = take (kept, VMSWAP_KEEPER_INTERRUPT);
   if (ring_cache_make (ring) < 0)
     ring->cache = (struct ring_cache){ 0 }; /* it can do without */
+  /* The keeper has it; this is for one that takes the place of this keeper. */
+  ivshmem_guest_keep (guest, false);
   guest->kept = true;
   ring_take_over (ring);
   return true;
@@ -121,6 +123,16 @@ ivshmem_guest_adopt (struct ivshmem_guest *guest)
                   "pool: restart that guest",
                   kept->name);
     refuse (kept, &region, VMSWAP_REASON_LOST);
+  }
+  else if (kept->greeting) {
+    nbdkit_error ("warning: guest=%s: the last server ended while it gave the "
+                  "region to its QEMU: that is closed: start that QEMU anew, "
+                  "or unplug its device and plug it in again",
+                  kept->name);
+    /* Wherever it is, QEMU takes that for an error.  A connection that ends
+     * without a word makes QEMU 7.2 read on for ever, at all speed. */
+    ivshmem_refuse (take (kept, VMSWAP_KEEPER_QEMU));
+    refuse (kept, &region, VMSWAP_REASON_REMOVED);
   }
   else if (!resume (guest, kept, &region)) {
     close (guest->qemu);

@@ -77,7 +77,9 @@ give_up (struct ivshmem_guest *guest)
   struct ring *ring = &guest->ring;
   struct conn *conn = ring->conn;
 
-  if (guest->kept && !guest->stopping)
+  if (guest->kept && guest->stopping)
+    keep_leave (name_of (guest));
+  else if (guest->kept)
     keep_drop (name_of (guest));
   guest->kept = false;
   close_fd (&guest->qemu);
@@ -120,24 +122,63 @@ make_region (struct ivshmem_guest *guest)
   return ring_cache_make (ring);
 }
 
-/* With keeper=, before QEMU has it: what is posted is not lost with us. */
-static int
-keep (struct ivshmem_guest *guest)
+int
+ivshmem_guest_keep (struct ivshmem_guest *guest, bool greeting)
 {
   const struct ring *ring = &guest->ring;
-  const int fd[VMSWAP_KEEPER_FDS] = {
-    [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
-    [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
-    [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
-    [VMSWAP_KEEPER_QEMU] = guest->qemu,
+  struct kept region = {
+    .pool = pool_identity (ring->conn->pool),
+    .greeting = greeting,
+    .fd = {
+      [VMSWAP_KEEPER_MEMORY] = ring->region.fd,
+      [VMSWAP_KEEPER_DOORBELL] = ring->doorbell,
+      [VMSWAP_KEEPER_INTERRUPT] = ring->interrupt,
+      [VMSWAP_KEEPER_QEMU] = guest->qemu,
+    },
   };
   int r;
 
   if (ring->conn->settings->keeper == NULL)
     return 0;
-  r = keep_region (name_of (guest), pool_identity (ring->conn->pool), fd);
+  strcpy (region.name, name_of (guest));
+  r = keep_region (&region);
   guest->kept = r == 0;
   return r;
+}
+
+/* A keeper that is gone is no reason to refuse a QEMU, which could not come
+ * again and would end: the next keeper gets what this one would have had. */
+static void
+warn_if_not_kept (const struct ivshmem_guest *guest)
+{
+  if (keep_is_gone ())
+    report (REPORT_OTHER,
+            "warning: guest=%s: its region is served and not kept, as the "
+            "keeper is gone: start vmswap-keep again before this server ends, "
+            "or that guest waits for ever then",
+            name_of (guest));
+}
+
+/* The keeper has the region before QEMU knows of it, and learns that QEMU knows
+ * all before the guest can use it.  Killed in between, at whatever step, we
+ * leave a region that the next server closes; it harms nobody, even if the last
+ * message is out: a guest posts nothing before it sees session_ack, and that
+ * is given by ring_turn, which this thread does not call before this has
+ * returned.  Told the other way round, the keeper would have a region as whole
+ * whose QEMU waits for a message that nobody sends. */
+static int
+introduce (struct ivshmem_guest *guest)
+{
+  int r = ivshmem_guest_keep (guest, true);
+
+  if (r == 0)
+    r = ivshmem_greet (guest->qemu, &guest->ring);
+  if (r < 0)
+    return r;
+  /* QEMU has it: if nobody keeps it, it is served all the same. */
+  ivshmem_guest_keep (guest, false);
+  warn_if_not_kept (guest);
+  return 0;
 }
 
 static void
@@ -164,10 +205,8 @@ welcome (struct ivshmem_guest *guest)
   r = make_region (guest);
   if (r == 0) {
     ring_begin (ring);
-    r = keep (guest);
+    r = introduce (guest);
   }
-  if (r == 0)
-    r = ivshmem_greet (guest->qemu, ring);
   if (r < 0) {
     if (r != -EPIPE) /* it may have gone already */
       report (REPORT_REFUSED,
@@ -371,7 +410,8 @@ static void
 quiesce (struct ivshmem_guest *guest)
 {
   const uint64_t until =
-      traffic_clock () + (guest->kept ? QUIESCE_KEPT_NS : QUIESCE_NS);
+      traffic_clock () +
+      (guest->kept && keep_is_on () ? QUIESCE_KEPT_NS : QUIESCE_NS);
   struct ring *ring = &guest->ring;
 
   if (ring->host_state == VMSWAP_HOST_LIVE)

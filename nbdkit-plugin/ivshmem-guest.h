@@ -20,7 +20,7 @@ struct ivshmem_guest {
   int qemu;         /* the connection, -1: none */
 
   struct ring ring; /* conn is NULL: there is no region */
-  bool kept;        /* it outlives this server */
+  bool kept;        /* it outlives this server, as long as there is a keeper */
   bool stopping;
 
   /* How long the thread looks for work before it sleeps. */
@@ -42,6 +42,10 @@ extern void ivshmem_guest_run (struct ivshmem_guest *guest);
 
 /* Before the thread: what an earlier server left of the guest, if anything. */
 extern void ivshmem_guest_adopt (struct ivshmem_guest *guest);
+
+/* With keeper=, the region outlives this server from now on.  greeting: its
+ * QEMU has not been told all.  0 or -errno. */
+extern int ivshmem_guest_keep (struct ivshmem_guest *guest, bool greeting);
 
 /* What an earlier server left of a guest that is no more: it is told so. */
 extern void ivshmem_remove (struct kept *kept);

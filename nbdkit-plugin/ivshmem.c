@@ -57,11 +57,8 @@ adopt_door (struct kept *kept, const char *path, struct door *door)
 
 /* One that is to outlive this server stays where it is. */
 static int
-make_door (const struct guest *guest, const struct socket_group *group,
-           struct door *door)
+keep_door (const struct guest *guest, const struct door *door)
 {
-  if (door_open (DOOR_KEY, guest->ivshmem, group, door) == -1)
-    return -1;
   if (!keep_is_on () ||
       keep_listener (guest->name, guest->ivshmem, door->fd) == 0)
     return 0;
@@ -69,6 +66,15 @@ make_door (const struct guest *guest, const struct socket_group *group,
                 "of descriptors of vmswap-keep",
                 guest->name);
   return -1;
+}
+
+static int
+make_door (const struct guest *guest, const struct socket_group *group,
+           struct door *door)
+{
+  if (door_open (DOOR_KEY, guest->ivshmem, group, door) == -1)
+    return -1;
+  return keep_door (guest, door);
 }
 
 static int
@@ -85,7 +91,9 @@ open_door (const struct guest *guest, const struct socket_group *group)
   nr_guests++;
   if (adopt_door (keep_find (guest->name), guest->ivshmem, &new->door))
     /* The settings may be others now. */
-    return door_admit (DOOR_KEY, guest->ivshmem, group);
+    return keep_door (guest, &new->door) == -1
+               ? -1
+               : door_admit (DOOR_KEY, guest->ivshmem, group);
   /* The old one is dead as soon as nobody keeps it. */
   return make_door (guest, group, &new->door);
 }
@@ -242,6 +250,10 @@ ivshmem_start (void)
     return -1;
   if (nr_guests == 0)
     return 0;
+  if (keep_watch_start () == -1) {
+    ivshmem_stop ();
+    return -1;
+  }
   ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (ending == -1)
     r = -1;
@@ -287,6 +299,7 @@ ivshmem_stop (void)
 void
 ivshmem_free (void)
 {
+  keep_watch_stop ();
   for (size_t i = 0; i < nr_guests; ++i) {
     if (!keep_is_on ())
       door_remove (&guests[i].door);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The plugin's connection to vmswap-keep.
  *
- * Owns the connection, and what an earlier server left until somebody takes
- * it.  A keeper that does not answer within ANSWER_SECONDS is given up, and so
- * is one that answers nonsense: regions that are made then have nobody to keep
- * them, and are not given away.
+ * Owns the connection; what an earlier server left, until somebody takes it;
+ * and a list of what this one has given away, whose descriptors belong to
+ * guests.  A keeper that ends, does not answer within ANSWER_SECONDS, or
+ * answers nonsense is given up: nothing outlives the server until the watch
+ * (keep-watch.c) has found a keeper there again, and that has been given all
+ * that is in the list.
  *
- * Lock: one question at a time.  What was left belongs to the main thread. */
+ * Lock: one question at a time, and the list.  What was left belongs to the
+ * main thread.  Nobody closes the connection while the watch may look at it. */
 
 #include <config.h>
 
@@ -30,14 +33,37 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int keeper = -1;
+static bool on; /* it answers, and has all that is in the list */
 static const char *keeper_path;
 static struct kept *left;
 static unsigned nr_left;
+static struct kept *given;
+static unsigned nr_given;
 
 bool
 keep_is_on (void)
 {
-  return __atomic_load_n (&keeper, __ATOMIC_RELAXED) != -1;
+  return __atomic_load_n (&on, __ATOMIC_RELAXED);
+}
+
+bool
+keep_is_gone (void)
+{
+  return keeper_path != NULL && !keep_is_on ();
+}
+
+/* Whoever notices first says so.  The watch closes the connection. */
+static void
+lose_locked (int err)
+{
+  shutdown (keeper, SHUT_RDWR);
+  if (!on)
+    return;
+  __atomic_store_n (&on, false, __ATOMIC_RELAXED);
+  nbdkit_error ("keeper=%s is gone (%s): the regions of guests do not outlive "
+                "this server now: start vmswap-keep there again, which is "
+                "given them within a second, and do not end this server before",
+                keeper_path, strerror (err));
 }
 
 /* What the answer says: 0 or -errno. */
@@ -74,64 +100,51 @@ exchange_locked (struct vmswap_keeper_message *message,
 /* Asks, and waits for the answer.  Anything but ENOENT and what the keeper says
  * of a PUT ends the connection. */
 static int
-ask (struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
+ask_locked (struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
 {
   int r;
 
   message->magic = VMSWAP_KEEPER_MAGIC;
-  pthread_mutex_lock (&lock);
-  r = keeper == -1 ? -ENOTCONN : exchange_locked (message, fd);
+  r = exchange_locked (message, fd);
   if (r == -ECONNRESET || r == -EPROTO || r == -EAGAIN || r == -EPIPE) {
-    nbdkit_error ("keeper=%s does not answer (%s): regions do not outlive this "
-                  "server any more, start vmswap-keep, then this server, then "
-                  "the guests with ivshmem= anew",
-                  keeper_path, strerror (-r));
-    close (keeper);
-    __atomic_store_n (&keeper, -1, __ATOMIC_RELAXED);
+    lose_locked (-r);
+    r = -ENOTCONN;
   }
-  pthread_mutex_unlock (&lock);
   return r;
 }
 
+/* A descriptor or -errno. */
 static int
 connect_keeper (const char *path)
 {
   const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
   struct sockaddr_un address = { .sun_family = AF_UNIX };
-  const int fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  int fd, err;
 
-  if (fd == -1 || strlen (path) >= sizeof address.sun_path) {
-    nbdkit_error ("keeper=%s: %s: give a shorter path, or raise the limit of "
-                  "descriptors",
-                  path, strerror (fd == -1 ? errno : ENAMETOOLONG));
-    if (fd != -1)
-      close (fd);
-    return -1;
-  }
+  if (strlen (path) >= sizeof address.sun_path)
+    return -ENAMETOOLONG;
   strcpy (address.sun_path, path);
+  fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd == -1)
+    return -errno;
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (connect (fd, (struct sockaddr *) &address, sizeof address) == -1) {
-    nbdkit_error ("keeper=%s: %m: start vmswap-keep there first, as the user "
-                  "of this server",
-                  path);
-    close (fd);
-    return -1;
-  }
-  keeper_path = path;
-  keeper = fd;
-  return 0;
+  if (connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
+    return fd;
+  err = errno;
+  close (fd);
+  return -err;
 }
 
 /* The keeper's first word.  0 or -errno. */
 static int
-hear_hello (void)
+hear_hello (int fd)
 {
   struct vmswap_keeper_message hello;
-  int fd[VMSWAP_KEEPER_FDS];
-  const int r = keep_receive (keeper, &hello, fd);
+  int came[VMSWAP_KEEPER_FDS];
+  const int r = keep_receive (fd, &hello, came);
 
-  keep_close (fd, ~0u);
+  keep_close (came, ~0u);
   if (r < 0)
     return r;
   return hello.op == VMSWAP_KEEPER_HELLO ? error_of (&hello) : -EPROTO;
@@ -142,7 +155,8 @@ static int
 take_all (void)
 {
   left = calloc (VMSWAP_KEEPER_GUESTS, sizeof *left);
-  if (left == NULL) {
+  given = calloc (VMSWAP_KEEPER_GUESTS, sizeof *given);
+  if (left == NULL || given == NULL) {
     nbdkit_error ("keeper=: no memory: %m");
     return -1;
   }
@@ -150,7 +164,7 @@ take_all (void)
     struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_TAKE,
                                              .index = nr_left };
     struct kept *kept = &left[nr_left];
-    const int r = ask (&message, kept->fd);
+    const int r = ask_locked (&message, kept->fd);
 
     if (r == -ENOENT)
       break;
@@ -159,6 +173,7 @@ take_all (void)
     strcpy (kept->name, message.name);
     strcpy (kept->path, message.path);
     kept->pool = message.pool;
+    kept->greeting = (message.flags & VMSWAP_KEEPER_GREETING) != 0;
   }
   return 0;
 }
@@ -170,19 +185,28 @@ keep_start (const struct settings *settings)
 
   if (settings->keeper == NULL)
     return 0;
-  if (connect_keeper (settings->keeper) == -1)
+  keeper_path = settings->keeper;
+  keeper = connect_keeper (keeper_path);
+  if (keeper < 0) {
+    nbdkit_error ("keeper=%s: %s: start vmswap-keep there first, as the user "
+                  "of this server",
+                  keeper_path, strerror (-keeper));
+    keeper = -1;
     return -1;
-  r = hear_hello ();
-  if (r == 0)
+  }
+  r = hear_hello (keeper);
+  if (r == 0) {
+    on = true;
     return take_all ();
+  }
   if (r == -EBUSY)
     nbdkit_error ("keeper=%s: another server uses it: stop that first, or "
                   "start a vmswap-keep for each",
-                  settings->keeper);
+                  keeper_path);
   else
     nbdkit_error ("keeper=%s: that is no vmswap-keep, or one of another "
                   "version (%s)",
-                  settings->keeper, strerror (-r));
+                  keeper_path, strerror (-r));
   return -1;
 }
 
@@ -192,11 +216,14 @@ keep_stop (void)
   for (unsigned i = 0; i < nr_left; ++i)
     keep_close (left[i].fd, ~0u);
   free (left);
-  left = NULL;
-  nr_left = 0;
+  free (given);
+  left = given = NULL;
+  nr_left = nr_given = 0;
   if (keeper != -1)
     close (keeper);
   keeper = -1;
+  on = false;
+  keeper_path = NULL;
 }
 
 struct kept *
@@ -215,29 +242,113 @@ keep_each (void (*fn) (struct kept *kept))
     fn (&left[i]);
 }
 
-int
-keep_region (const char *name, uint64_t pool, const int fd[VMSWAP_KEEPER_FDS])
+/* --- What this server gives away. */
+
+static int
+put_region_locked (const struct kept *region)
 {
   struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_PUT,
                                            .has = VMSWAP_KEEPER_REGION,
-                                           .pool = pool };
+                                           .pool = region->pool };
   int copy[VMSWAP_KEEPER_FDS];
 
-  memcpy (copy, fd, sizeof copy);
-  strcpy (message.name, name);
-  return ask (&message, copy);
+  if (region->greeting)
+    message.flags |= VMSWAP_KEEPER_GREETING;
+  memcpy (copy, region->fd, sizeof copy);
+  strcpy (message.name, region->name);
+  return ask_locked (&message, copy);
+}
+
+static int
+put_listener_locked (const struct kept *guest)
+{
+  struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_PUT,
+                                           .has = VMSWAP_KEEPER_SOCKET };
+  int copy[VMSWAP_KEEPER_FDS];
+
+  memcpy (copy, guest->fd, sizeof copy);
+  strcpy (message.name, guest->name);
+  strcpy (message.path, guest->path);
+  return ask_locked (&message, copy);
+}
+
+static struct kept *
+find_given_locked (const char *name)
+{
+  for (unsigned i = 0; i < nr_given; ++i)
+    if (strcmp (given[i].name, name) == 0)
+      return &given[i];
+  return NULL;
+}
+
+/* The guest in the list; NULL: there are too many. */
+static struct kept *
+note_locked (const char *name)
+{
+  struct kept *guest = find_given_locked (name);
+
+  if (guest != NULL || nr_given == VMSWAP_KEEPER_GUESTS)
+    return guest;
+  guest = &given[nr_given++];
+  *guest = (struct kept){ .greeting = false };
+  strcpy (guest->name, name);
+  for (unsigned i = 0; i < VMSWAP_KEEPER_FDS; ++i)
+    guest->fd[i] = -1;
+  return guest;
+}
+
+static void
+forget_region_locked (const char *name)
+{
+  struct kept *guest = find_given_locked (name);
+
+  for (unsigned i = 0; guest != NULL && i < VMSWAP_KEEPER_FDS; ++i)
+    if (VMSWAP_KEEPER_REGION >> i & 1)
+      guest->fd[i] = -1;
+}
+
+int
+keep_region (const struct kept *region)
+{
+  struct kept *guest;
+  int r = 0;
+
+  pthread_mutex_lock (&lock);
+  guest = note_locked (region->name);
+  if (guest == NULL)
+    r = -ENOSPC;
+  else {
+    guest->pool = region->pool;
+    guest->greeting = region->greeting;
+    for (unsigned i = 0; i < VMSWAP_KEEPER_FDS; ++i)
+      if (VMSWAP_KEEPER_REGION >> i & 1)
+        guest->fd[i] = region->fd[i];
+    if (on)
+      r = put_region_locked (guest);
+    if (r == -ENOTCONN)
+      r = 0; /* the next keeper gets it */
+    if (r < 0)
+      forget_region_locked (region->name);
+  }
+  pthread_mutex_unlock (&lock);
+  return r;
 }
 
 int
 keep_listener (const char *name, const char *path, int listener)
 {
-  struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_PUT,
-                                           .has = VMSWAP_KEEPER_SOCKET };
-  int fd[VMSWAP_KEEPER_FDS] = { [VMSWAP_KEEPER_LISTENER] = listener };
+  struct kept *guest;
+  int r = -ENOSPC;
 
-  strcpy (message.name, name);
-  strcpy (message.path, path);
-  return ask (&message, fd);
+  pthread_mutex_lock (&lock);
+  guest = note_locked (name);
+  if (guest != NULL) {
+    strcpy (guest->path, path);
+    guest->fd[VMSWAP_KEEPER_LISTENER] = listener;
+    r = on ? put_listener_locked (guest) : -ENOTCONN;
+  }
+  pthread_mutex_unlock (&lock);
+  return r;
 }
 
 void
@@ -245,8 +356,78 @@ keep_drop (const char *name)
 {
   struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_DROP };
 
-  if (!keep_is_on ())
-    return;
+  pthread_mutex_lock (&lock);
+  forget_region_locked (name);
   strcpy (message.name, name);
-  ask (&message, NULL);
+  if (on)
+    ask_locked (&message, NULL);
+  pthread_mutex_unlock (&lock);
+}
+
+void
+keep_leave (const char *name)
+{
+  pthread_mutex_lock (&lock);
+  forget_region_locked (name);
+  pthread_mutex_unlock (&lock);
+}
+
+/* --- For the watch. */
+
+int
+keep_connection (void)
+{
+  return keeper;
+}
+
+void
+keep_end_connection (void)
+{
+  pthread_mutex_lock (&lock);
+  lose_locked (ECONNRESET);
+  close (keeper);
+  keeper = -1;
+  pthread_mutex_unlock (&lock);
+}
+
+/* All of the list.  0 or -errno. */
+static int
+put_all_locked (void)
+{
+  int r = 0;
+
+  for (unsigned i = 0; i < nr_given && r == 0; ++i) {
+    if (given[i].fd[VMSWAP_KEEPER_LISTENER] != -1)
+      r = put_listener_locked (&given[i]);
+    if (r == 0 && given[i].fd[VMSWAP_KEEPER_MEMORY] != -1)
+      r = put_region_locked (&given[i]);
+  }
+  return r;
+}
+
+/* No words if it fails: that there is none has been said. */
+void
+keep_connect_again (void)
+{
+  const int fd = connect_keeper (keeper_path);
+
+  if (fd < 0)
+    return;
+  if (hear_hello (fd) < 0) {
+    close (fd);
+    return;
+  }
+  pthread_mutex_lock (&lock);
+  keeper = fd;
+  if (put_all_locked () < 0) {
+    close (keeper);
+    keeper = -1;
+  }
+  else {
+    __atomic_store_n (&on, true, __ATOMIC_RELAXED);
+    nbdkit_error ("keeper=%s is there again: what guests share outlives this "
+                  "server, as before",
+                  keeper_path);
+  }
+  pthread_mutex_unlock (&lock);
 }

@@ -18,7 +18,9 @@
  * socket per guest, and one connection at a time: who connects while QEMU is
  * there, or the volume is in use otherwise, is told VMSWAP_IVSHMEM_REFUSED in
  * place of the version, and closed.  (QEMU then ends with "server sent version
- * -1"; where nothing is said, QEMU 7.2 waits for ever.)  The host poses as the peer HOST; there are
+ * -1"; where nothing is said, QEMU 7.2 reads on for ever.)  So is one whose
+ * server ended within these messages, by the next server: whatever QEMU waits
+ * for, it takes that for an error.  The host poses as the peer HOST; there are
  * no other peers.  Anything that QEMU sends is a breach and ends the
  * connection.
  *
@@ -26,7 +28,7 @@
  * closed, so a server that wants to be replaced keeps the region, both
  * eventfds, the listening socket and the connection (by which it learns that
  * QEMU has ended) in a place that outlives it.  The next server sends nothing
- * on that connection. */
+ * on that connection, once all five were sent. */
 
 #ifndef VMSWAP_IVSHMEM_H
 #define VMSWAP_IVSHMEM_H

@@ -10,16 +10,22 @@
  * vmswap_keeper_fd:
  *
  *    op      of the server                  answer
- *    TAKE    index: 0, 1 and so on          name, pool, path, descriptors;
+ *    TAKE    index: 0, 1 and so on          name, pool, flags, path,
+ *                                           descriptors;
  *                                           ENOENT: there are no more
- *    PUT     name, pool, descriptors of     0, or an errno
- *            a region (4); or name, path,
+ *    PUT     name, pool, flags, descriptors 0, or an errno
+ *            of a region (4); or name, path,
  *            descriptor of a listener
  *    DROP    name: its region               0
  *
  * What is TAKEn stays: the keeper has copies.  PUT takes the place of what was
  * there under the name.  pool is pool_identity of the pool that the guest's
- * pages are in.  The keeper maps nothing and looks at nothing. */
+ * pages are in.  The keeper maps nothing and looks at nothing.
+ *
+ * A region is PUT twice: with the flag GREETING before its QEMU is told of it,
+ * without it afterwards.  A server that TAKEs one that still has the flag
+ * closes it, as its QEMU may wait for a message that nobody sends any more.  (A
+ * keeper of an earlier version keeps no flags: it has 0 for all.) */
 
 #ifndef VMSWAP_KEEPER_H
 #define VMSWAP_KEEPER_H
@@ -48,13 +54,15 @@ enum vmswap_keeper_fd {
 #define VMSWAP_KEEPER_REGION 0x0fu /* masks */
 #define VMSWAP_KEEPER_SOCKET 0x10u
 
+#define VMSWAP_KEEPER_GREETING 1u /* a flag: QEMU has not been told all */
+
 struct vmswap_keeper_message {
   uint32_t magic;
   uint32_t op;
   uint32_t status; /* of an answer: 0 or an errno */
   uint32_t has;    /* descriptors that come along */
   uint32_t index;
-  uint32_t reserved;
+  uint32_t flags; /* of a region */
   uint64_t pool;
   char name[128]; /* NUL-terminated */
   char path[108]; /* likewise: of the listener */

@@ -31,6 +31,7 @@ static struct guest {
   char name[sizeof ((struct vmswap_keeper_message *) 0)->name];
   char path[sizeof ((struct vmswap_keeper_message *) 0)->path];
   uint64_t pool;
+  uint32_t flags;
   int fd[VMSWAP_KEEPER_FDS]; /* -1: none */
 } guests[VMSWAP_KEEPER_GUESTS];
 static unsigned nr_guests;
@@ -96,8 +97,10 @@ put (const struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
       guest->fd[i] = fd[i];
       fd[i] = -1;
     }
-  if (message->has == VMSWAP_KEEPER_REGION)
+  if (message->has == VMSWAP_KEEPER_REGION) {
     guest->pool = message->pool;
+    guest->flags = message->flags;
+  }
   else
     memcpy (guest->path, message->path, sizeof guest->path);
   return 0;
@@ -125,6 +128,7 @@ answer (int server, struct vmswap_keeper_message *message,
     memcpy (message->name, guest->name, sizeof message->name);
     memcpy (message->path, guest->path, sizeof message->path);
     message->pool = guest->pool;
+    message->flags = guest->flags;
   }
   return keep_send (server, message, guest != NULL ? guest->fd : NULL);
 }

@@ -7,7 +7,7 @@ const URGENCY = ["act now", "watch", "advice"];
 const NO_HURRY = 2;
 const URGENT = new Map([
   ["damaged", 0], ["failing", 0], ["lost", 0],
-  ["no-state", 2], ["not-locked", 2], ["small-requests", 2], ["never-trimmed", 2],
+  ["keeper-gone", 0], ["no-state", 2], ["not-locked", 2], ["small-requests", 2], ["never-trimmed", 2],
   ["incompressible", 2],
 ]);
 // They count since the server's start, and are urgent while it goes on.

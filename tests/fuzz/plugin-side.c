@@ -20,13 +20,17 @@ close_one (struct kept *kept)
 static void
 ask_something (struct input *input, int descriptor)
 {
-  const int fds[VMSWAP_KEEPER_FDS] = { descriptor, descriptor, descriptor,
-                                       descriptor, -1 };
+  struct kept region = { .name = "a",
+                         .pool = 1,
+                         .fd = { descriptor, descriptor, descriptor, descriptor,
+                                 -1 } };
+  const uint8_t what = input_u8 (input);
   int r = 0;
 
-  switch (input_u8 (input) % 4) {
+  switch (what % 4) {
   case 0:
-    r = keep_region ("a", 1, fds);
+    region.greeting = what / 4 % 2;
+    r = keep_region (&region);
     break;
   case 1:
     r = keep_listener ("a", "/b", descriptor);
@@ -54,7 +58,8 @@ plugin_hears (struct input *input, int descriptor)
     keeper_say (input, pair[1], descriptor);
   keeper = pair[0];
   keeper_path = "keeper";
-  r = hear_hello ();
+  on = true;
+  r = hear_hello (keeper);
   FUZZ_CHECK (r <= 0);
   if (r == 0) {
     r = take_all ();

@@ -109,7 +109,7 @@ expect (struct driver *d, int64_t wanted, int *fd)
 
   if (r < 0)
     return r;
-  if (number == VMSWAP_IVSHMEM_REFUSED && wanted == VMSWAP_IVSHMEM_VERSION)
+  if (number == VMSWAP_IVSHMEM_REFUSED && got == -1)
     return -EBUSY;
   if (number != wanted || (got != -1) != (fd != NULL))
     driver_die (d, "message %lld with descriptor %d instead of %lld",
