@@ -6,6 +6,7 @@
 
 #include <config.h>
 
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,26 @@ ivshmem_remove (struct kept *kept)
   refuse (kept, &region, VMSWAP_REASON_REMOVED);
 }
 
+/* A guest posts pages that the device had when its driver started, and is not
+ * told that they are no more. */
+int
+ivshmem_check_size (const struct guest *guest, const struct kept *kept)
+{
+  const uint64_t had = ((uint64_t) kept->last_page + 1) * POOL_PAGE_SIZE;
+
+  if (kept->fd[VMSWAP_KEEPER_MEMORY] == -1 || kept->last_page == 0 ||
+      guest->size >= had || kept->greeting ||
+      kept->pool != pool_identity (exports_pool ()) ||
+      ivshmem_is_over (kept->fd[VMSWAP_KEEPER_QEMU]))
+    return 0;
+  nbdkit_error ("guest=%s: its QEMU has a device of %" PRIu64 " bytes, and "
+                "size=%" PRIu64 " would make that smaller, so that the guest "
+                "loses pages: give size=%" PRIu64 " as before, or end that "
+                "QEMU first",
+                guest->name, had, guest->size, had);
+  return -1;
+}
+
 /* The export, as the QEMU had it. */
 static struct conn *
 claim (struct ivshmem_guest *guest)
@@ -92,10 +113,11 @@ resume (struct ivshmem_guest *guest, struct kept *kept,
   ring->interrupt = take (kept, VMSWAP_KEEPER_INTERRUPT);
   if (ring_cache_make (ring) < 0)
     ring->cache = (struct ring_cache){ 0 }; /* it can do without */
-  /* The keeper has it; this is for one that takes the place of this keeper. */
+  ring_take_over (ring);
+  /* It has it, but the device may have grown; and there may be another keeper
+   * some day. */
   ivshmem_guest_keep (guest, false);
   guest->kept = true;
-  ring_take_over (ring);
   return true;
 }
 

@@ -128,6 +128,7 @@ ivshmem_guest_keep (struct ivshmem_guest *guest, bool greeting)
   const struct ring *ring = &guest->ring;
   struct kept region = {
     .pool = pool_identity (ring->conn->pool),
+    .last_page = (uint32_t) (ring->device_pages - 1),
     .greeting = greeting,
     .fd = {
       [VMSWAP_KEEPER_MEMORY] = ring->region.fd,

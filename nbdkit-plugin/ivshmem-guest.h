@@ -47,6 +47,10 @@ extern void ivshmem_guest_adopt (struct ivshmem_guest *guest);
  * QEMU has not been told all.  0 or -errno. */
 extern int ivshmem_guest_keep (struct ivshmem_guest *guest, bool greeting);
 
+/* May a device that an earlier server left have the size= of now?  0 or -1. */
+extern int ivshmem_check_size (const struct guest *guest,
+                               const struct kept *kept);
+
 /* What an earlier server left of a guest that is no more: it is told so. */
 extern void ivshmem_remove (struct kept *kept);
 

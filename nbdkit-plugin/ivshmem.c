@@ -81,7 +81,10 @@ static int
 open_door (const struct guest *guest, const struct socket_group *group)
 {
   struct ivshmem_guest *new = &guests[nr_guests];
+  struct kept *kept = keep_find (guest->name);
 
+  if (kept != NULL && ivshmem_check_size (guest, kept) == -1)
+    return -1;
   *new = (struct ivshmem_guest){
     .guest = guest,
     .door = DOOR_NONE,
@@ -89,7 +92,7 @@ open_door (const struct guest *guest, const struct socket_group *group)
     .ring = { .region = { .fd = -1 }, .doorbell = -1, .interrupt = -1 },
   };
   nr_guests++;
-  if (adopt_door (keep_find (guest->name), guest->ivshmem, &new->door))
+  if (adopt_door (kept, guest->ivshmem, &new->door))
     /* The settings may be others now. */
     return keep_door (guest, &new->door) == -1
                ? -1

@@ -173,6 +173,7 @@ take_all (void)
     strcpy (kept->name, message.name);
     strcpy (kept->path, message.path);
     kept->pool = message.pool;
+    kept->last_page = message.last_page;
     kept->greeting = (message.flags & VMSWAP_KEEPER_GREETING) != 0;
   }
   return 0;
@@ -249,7 +250,8 @@ put_region_locked (const struct kept *region)
 {
   struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_PUT,
                                            .has = VMSWAP_KEEPER_REGION,
-                                           .pool = region->pool };
+                                           .pool = region->pool,
+                                           .last_page = region->last_page };
   int copy[VMSWAP_KEEPER_FDS];
 
   if (region->greeting)
@@ -319,6 +321,7 @@ keep_region (const struct kept *region)
     r = -ENOSPC;
   else {
     guest->pool = region->pool;
+    guest->last_page = region->last_page;
     guest->greeting = region->greeting;
     for (unsigned i = 0; i < VMSWAP_KEEPER_FDS; ++i)
       if (VMSWAP_KEEPER_REGION >> i & 1)

@@ -19,6 +19,7 @@ struct kept {
   char name[VOLUME_NAME_MAX + 1];
   char path[108];            /* of the listener */
   uint64_t pool;             /* identity of the pool that served the region */
+  uint32_t last_page;        /* of its device; 0: not known */
   bool greeting;             /* its QEMU has not been told all of it */
   int fd[VMSWAP_KEEPER_FDS]; /* -1: none, or taken */
 };

@@ -10,12 +10,13 @@
  * vmswap_keeper_fd:
  *
  *    op      of the server                  answer
- *    TAKE    index: 0, 1 and so on          name, pool, flags, path,
- *                                           descriptors;
+ *    TAKE    index: 0, 1 and so on          name, pool, flags, last_page,
+ *                                           path, descriptors;
  *                                           ENOENT: there are no more
- *    PUT     name, pool, flags, descriptors 0, or an errno
- *            of a region (4); or name, path,
- *            descriptor of a listener
+ *    PUT     name, pool, flags, last_page,  0, or an errno
+ *            descriptors of a region (4);
+ *            or name, path, descriptor of a
+ *            listener
  *    DROP    name: its region               0
  *
  * What is TAKEn stays: the keeper has copies.  PUT takes the place of what was
@@ -24,8 +25,10 @@
  *
  * A region is PUT twice: with the flag GREETING before its QEMU is told of it,
  * without it afterwards.  A server that TAKEs one that still has the flag
- * closes it, as its QEMU may wait for a message that nobody sends any more.  (A
- * keeper of an earlier version keeps no flags: it has 0 for all.) */
+ * closes it, as its QEMU may wait for a message that nobody sends any more.
+ * last_page is that of the guest's device, which must not become smaller: the
+ * header of the region has its size as well, but guests can write there.  (A
+ * keeper of an earlier version has 0 for both.) */
 
 #ifndef VMSWAP_KEEPER_H
 #define VMSWAP_KEEPER_H
@@ -66,7 +69,7 @@ struct vmswap_keeper_message {
   uint64_t pool;
   char name[128]; /* NUL-terminated */
   char path[108]; /* likewise: of the listener */
-  uint32_t reserved1;
+  uint32_t last_page; /* of a region; 0: not known */
 };
 
 #endif /* VMSWAP_KEEPER_H */

@@ -31,7 +31,7 @@ static struct guest {
   char name[sizeof ((struct vmswap_keeper_message *) 0)->name];
   char path[sizeof ((struct vmswap_keeper_message *) 0)->path];
   uint64_t pool;
-  uint32_t flags;
+  uint32_t flags, last_page;
   int fd[VMSWAP_KEEPER_FDS]; /* -1: none */
 } guests[VMSWAP_KEEPER_GUESTS];
 static unsigned nr_guests;
@@ -100,6 +100,7 @@ put (const struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
   if (message->has == VMSWAP_KEEPER_REGION) {
     guest->pool = message->pool;
     guest->flags = message->flags;
+    guest->last_page = message->last_page;
   }
   else
     memcpy (guest->path, message->path, sizeof guest->path);
@@ -129,6 +130,7 @@ answer (int server, struct vmswap_keeper_message *message,
     memcpy (message->path, guest->path, sizeof message->path);
     message->pool = guest->pool;
     message->flags = guest->flags;
+    message->last_page = guest->last_page;
   }
   return keep_send (server, message, guest != NULL ? guest->fd : NULL);
 }

@@ -8,6 +8,7 @@
  *   drain               ok, once nothing is open
  *   state               the host's state, and how many posts are open
  *   detach              ok
+ *   poke_size PAGES     ok: what the header tells as the device's size
  *
  * At the end of its input it is gone, as a QEMU that was killed.  Exit status
  * 3: the server gave it no region. */
@@ -80,6 +81,10 @@ obey (const char *line)
   else if (strcmp (line, "state\n") == 0)
     printf ("%u %u\n", ACQUIRE (&driver.header->host_state),
             driver.post_head - ACQUIRE (&driver.header->post_tail));
+  else if (sscanf (line, "poke_size %" SCNu64, &page) == 1) {
+    __atomic_store_n (&driver.header->device_pages, page, __ATOMIC_RELAXED);
+    answer (0);
+  }
   else if (strcmp (line, "detach\n") == 0) {
     driver_detach (&driver);
     answer (0);
