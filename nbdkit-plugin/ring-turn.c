@@ -7,8 +7,6 @@
 
 #include <config.h>
 
-#include <unistd.h>
-
 #include "bell.h"
 #include "report.h"
 #include "ring.h"
@@ -21,10 +19,9 @@
 
 /* Nobody does that by mistake.  The guest gets on by looking now and then. */
 static void
-lose_interrupt (struct ring *ring)
+interrupt_no_more (struct ring *ring)
 {
-  close (ring->interrupt);
-  ring->interrupt = -1;
+  ring->silent = true;
   report (REPORT_OTHER,
           "guest=%s: its QEMU makes interrupts block: it gets none any more: "
           "end that QEMU, it is not as it should be",
@@ -34,12 +31,12 @@ lose_interrupt (struct ring *ring)
 void
 ring_interrupt (struct ring *ring)
 {
-  if (ring->interrupt == -1)
+  if (ring->interrupt == -1 || ring->silent)
     return;
   if (bell_ring (ring->interrupt) == 0)
     ring_count (ring, TRAFFIC_RING_INTERRUPTS, 1);
   else
-    lose_interrupt (ring);
+    interrupt_no_more (ring);
 }
 
 void

@@ -128,6 +128,8 @@ struct ring {
   struct ring_region region;
   struct conn *conn;
   int doorbell, interrupt; /* eventfds; -1: none */
+  bool silent;             /* the guest gets no interrupts: its QEMU has made
+                            * them block */
 
   /* Words of the host, as they are in the region. */
   uint32_t host_state, host_reason, host_flags;
