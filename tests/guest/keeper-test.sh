@@ -26,10 +26,23 @@ kept_serve ()
   done
   # The regions are shared memory of the server's, too.
   pool_slack=$((pool_slack + $# * 8 * mib))
-  "$keeper" "$dir/keep" >"$dir/keep.log" 2>&1 &
-  started="$started $!"
-  wait_for 30 "the keeper listens" test -S "$dir/keep"
+  keeper_start
   kept_server_start
+}
+
+keeper_start ()
+{
+  rm -f "$dir/keep"
+  "$keeper" "$dir/keep" >"$dir/keep.log" 2>&1 &
+  keeper_pid=$!
+  started="$started $keeper_pid"
+  wait_for 30 "the keeper listens" test -S "$dir/keep"
+}
+
+keeper_kill ()
+{
+  kill -9 "$keeper_pid"
+  wait "$keeper_pid" 2>/dev/null || :
 }
 
 # The same again for the next server.
