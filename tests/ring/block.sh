@@ -5,15 +5,11 @@
 # that takes the region over from the keeper starts and serves.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 
 seed=${SEED:-$$}
 echo "SEED=$seed"
 mkdir "$dir/state"
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids=$keeper
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 
 serve ()
 {

@@ -66,3 +66,13 @@ end_guest ()
     2) exec 4>&- 6<&-; wait "$guest_2" || : ;;
     esac
 }
+
+# start_keeper: vmswap-keep at $dir/keeper; its pid is $keeper.
+start_keeper ()
+{
+    : "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
+    "$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 3>&- 4>&- 5<&- 6<&- &
+    keeper=$!
+    client_pids="$client_pids $keeper"
+    poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+}

@@ -6,14 +6,10 @@
 # next QEMU a region.  A QEMU that was greeted goes on through all that.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 requires strace -f -o /dev/null true
 
 mkdir "$dir/state"
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids=$keeper
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 
 serve ()
 {

@@ -6,18 +6,9 @@
 # meanwhile then outlive a server that is killed, and their sockets, too.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 requires jq --version
 
 mkdir "$dir/state"
-keep ()
-{
-    "$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 3>&- 4>&- 5<&- 6<&- &
-    keeper=$!
-    client_pids="$client_pids $keeper"
-    poll 20 test -S "$dir/keeper" || fail "there is no keeper"
-}
-
 kill_keeper ()
 {
     kill -9 $keeper
@@ -52,7 +43,7 @@ sees ()
     [ "$1" = 0 ] || [ "$doctor" = 1 ] || fail "doctor: status $doctor"
 }
 
-keep
+start_keeper
 serve
 start_guest 1 "$dir/web1"
 ask 1 write 1 11 ok
@@ -71,7 +62,7 @@ said 1 "warning: guest=web2: its region is served and not kept" || fail "no warn
 ask 2 write 1 21 ok
 ask 2 read 1 21
 
-keep
+start_keeper
 poll 20 said 1 "keeper=$dir/keeper is there again" || fail "the next keeper is not found"
 sees 0 || fail "the hint stays"
 # It takes sockets that nobody is connected to, as well.
@@ -100,7 +91,7 @@ free_again ()
         jq '.guests[] | select (.name == "web2").in_use')" = 0 ]
 }
 poll 20 free_again || fail "web2 is not given up"
-keep
+start_keeper
 poll 20 said 1 'keeper=.* is there again' || fail "the second keeper is not found"
 ask 1 write 5 15 ok
 stop_nbdkit

@@ -6,7 +6,6 @@
 # guests, there is nothing to say.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 requires jq --version
 
 mkdir "$dir/state"
@@ -81,10 +80,7 @@ serve
 doctor
 ! grep -q keeper "$dir/doctor.log" || fail "no guest has ivshmem="
 stop_and_expect 0
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids="$client_pids $keeper"
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 serve "keeper=$dir/keeper" "$@"
 doctor
 ! grep -q keeper "$dir/doctor.log" || fail "there is a keeper"

@@ -5,16 +5,12 @@
 # posts and requests: nothing that was posted is lost, nothing reads wrong.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 
 seed=${SEED:-$$}
 restarts=${RESTARTS:-24}
 echo "SEED=$seed"
 mkdir "$dir/state"
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids=$keeper
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 
 serve ()
 {

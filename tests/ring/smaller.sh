@@ -6,13 +6,9 @@
 # What the guest writes into its header changes none of that.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 
 mkdir "$dir/state"
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids=$keeper
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 
 # settings SIZE
 settings ()

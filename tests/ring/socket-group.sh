@@ -6,7 +6,6 @@
 # socket that a keeper holds, and a change of the group counts there, too.
 TMPDIR=/dev/shm
 . "${srcdir:-.}/functions.sh"
-: "${VMSWAP_KEEP:?names the keeper: run 'make check'}"
 [ "$(id -u)" -eq 0 ] || skip "only root can become other users"
 requires setpriv --reuid 61001 --regid 61001 --clear-groups true
 
@@ -111,10 +110,7 @@ rm -f "$sock"
 # A keeper holds the socket.
 sock=$dir/web1
 mkdir "$dir/state"
-"$VMSWAP_KEEP" "$dir/keeper" >"$dir/keep.log" 2>&1 &
-keeper=$!
-client_pids=$keeper
-poll 20 test -S "$dir/keeper" || fail "there is no keeper"
+start_keeper
 serve ()
 {
     start_nbdkit pool=64M "state=$dir/state" "keeper=$dir/keeper" \
