@@ -16,9 +16,7 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -34,6 +32,7 @@
 #include "figures.h"
 #include "http.h"
 #include "settings.h"
+#include "thread.h"
 #include "trend.h"
 
 static struct {
@@ -148,20 +147,11 @@ run (void *opaque)
   return NULL;
 }
 
-/* Signals are for nbdkit's threads. */
 static int
 start_thread (void)
 {
-  sigset_t all, before;
-  int err;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  err = pthread_create (&control.thread, NULL, run, NULL);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  control.running = err == 0;
-  errno = err;
-  return err == 0 ? 0 : -1;
+  control.running = thread_start (&control.thread, 0, run, NULL) == 0;
+  return control.running ? 0 : -1;
 }
 
 int

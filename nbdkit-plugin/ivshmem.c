@@ -7,9 +7,7 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +23,7 @@
 #include "human.h"
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
+#include "thread.h"
 
 /* The parameter that names a door, for messages. */
 #define DOOR_KEY "guest ivshmem"
@@ -137,28 +136,16 @@ run (void *opaque)
   return NULL;
 }
 
-/* Signals are for nbdkit's threads. */
 static int
 start_thread (struct ivshmem_guest *guest)
 {
-  pthread_attr_t attr;
-  sigset_t all, before;
-  int err;
-
   guest->ending = ending;
-  pthread_attr_init (&attr);
-  pthread_attr_setstacksize (&attr, STACK_SIZE);
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
   atomic_fetch_add (&running, 1);
-  err = pthread_create (&guest->thread, &attr, run, guest);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy (&attr);
-  guest->running = err == 0;
-  if (err != 0)
-    atomic_fetch_sub (&running, 1);
-  errno = err;
-  return err == 0 ? 0 : -1;
+  guest->running = thread_start (&guest->thread, STACK_SIZE, run, guest) == 0;
+  if (guest->running)
+    return 0;
+  atomic_fetch_sub (&running, 1);
+  return -1;
 }
 
 /* Guests may have done to what they share whatever they like, meanwhile. */

@@ -7,10 +7,8 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include <nbdkit-plugin.h>
 
 #include "keep.h"
+#include "thread.h"
 
 #define AGAIN_MS 500
 #define STACK_SIZE (128u << 10)
@@ -45,33 +44,14 @@ run (void *opaque)
   }
 }
 
-/* Signals are for nbdkit's threads. */
-static int
-start_thread (void)
-{
-  pthread_attr_t attr;
-  sigset_t all, before;
-  int err;
-
-  pthread_attr_init (&attr);
-  pthread_attr_setstacksize (&attr, STACK_SIZE);
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  err = pthread_create (&thread, &attr, run, NULL);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy (&attr);
-  running = err == 0;
-  errno = err;
-  return err == 0 ? 0 : -1;
-}
-
 int
 keep_watch_start (void)
 {
   if (keep_connection () == -1)
     return 0;
   ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (ending != -1 && start_thread () == 0)
+  running = ending != -1 && thread_start (&thread, STACK_SIZE, run, NULL) == 0;
+  if (running)
     return 0;
   nbdkit_error ("cannot watch the keeper: %m: raise the limits of tasks or "
                 "descriptors");
