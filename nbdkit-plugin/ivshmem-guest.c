@@ -354,15 +354,20 @@ learn (struct ivshmem_guest *guest, uint64_t slept_ns, uint64_t now)
                                               : window;
 }
 
+/* While the guest is at work, a doorbell for each page that it posts would cost
+ * both sides more than the page does; when it is not, it rings for the first.
+ */
 static void
 sleep_until_rung (struct ivshmem_guest *guest)
 {
   const uint64_t start = traffic_clock ();
+  const bool soon = guest->at_work;
   uint64_t now;
 
-  if (!ring_arm (&guest->ring))
+  if (!ring_arm (&guest->ring, soon))
     return;
-  look (guest, ring_patience (&guest->ring));
+  look (guest, ring_patience (&guest->ring, soon));
+  guest->at_work = false;
   now = traffic_clock ();
   learn (guest, now - start, now);
   guest->idle_ns = 0;
@@ -384,6 +389,7 @@ serve (struct ivshmem_guest *guest)
     guest->sockets_ns = ring->now_ns + SOCKETS_NS;
     look (guest, 0);
   }
+  guest->at_work |= any;
   if (any)
     guest->idle_ns = 0;
   else if (guest->qemu == -1 && ring_is_drained (ring))
@@ -422,7 +428,7 @@ quiesce (struct ivshmem_guest *guest)
 
     if (!any && is_still (ring))
       break;
-    if (!any && ring_arm (ring))
+    if (!any && ring_arm (ring, false))
       look (guest, 10);
   }
 }

@@ -17,6 +17,11 @@
 /* How soon a post that the pool refused is looked at again. */
 #define STUCK_MS 10
 
+/* A guest that posts one page after another rings for so many of them, if this
+ * is looked at soon again; and before it has used an eighth of its slots. */
+#define POSTS_MOST 32u
+#define POSTS_MS 10
+
 /* Nobody does that by mistake.  The guest gets on by looking now and then. */
 static void
 interrupt_no_more (struct ring *ring)
@@ -86,16 +91,28 @@ posts_seen (const struct ring *ring)
   return ring->stuck.is ? ring->stuck.compared : ring->post_tail;
 }
 
+/* How many posts make it worth while to wake up. */
+static uint32_t
+posts_patience (const struct ring *ring, bool soon)
+{
+  const uint32_t some = RING_COUNT (ring, SLOTS) / 8;
+
+  if (!soon || some == 0 || ring->stuck.is || ring->draining)
+    return 1;
+  return some < POSTS_MOST ? some : POSTS_MOST;
+}
+
 bool
-ring_arm (struct ring *ring)
+ring_arm (struct ring *ring, bool soon)
 {
   struct vmswap_ring_header *header = ring->region.header;
   const uint32_t posts = posts_seen (ring);
+  const uint32_t few = posts_patience (ring, soon);
   const uint32_t submits = ring->requests.submit_tail;
   const uint32_t wanted = ring_ahead_patience (ring);
   const bool serves = ring->host_state != VMSWAP_HOST_DEAD && !ring->draining;
 
-  RING_SET (&header->post_event, posts);
+  RING_SET (&header->post_event, posts + few - 1);
   RING_SET (&header->submit_event, submits);
   RING_SET (&header->hint_event, ring->hint_tail + wanted - 1);
   RING_FULL_BARRIER ();
@@ -103,18 +120,20 @@ ring_arm (struct ring *ring)
     return false;
   if (!serves)
     return true;
-  return RING_ACQUIRE (&header->post_head) == posts &&
+  return RING_ACQUIRE (&header->post_head) - posts < few &&
          RING_ACQUIRE (&header->submit_head) == submits &&
          RING_ACQUIRE (&header->hint_head) - ring->hint_tail < wanted;
 }
 
 int
-ring_patience (const struct ring *ring)
+ring_patience (const struct ring *ring, bool soon)
 {
   const uint64_t left =
       ring->beat_ns > ring->now_ns ? ring->beat_ns - ring->now_ns : 0;
 
   if (ring->stuck.is || ring->draining)
     return STUCK_MS;
+  if (soon && left > POSTS_MS * MS_NS)
+    return POSTS_MS;
   return (int) (left / MS_NS) + 1;
 }

@@ -327,12 +327,13 @@ extern uint64_t ring_room_to_open (uint64_t region_size);
 /* Once around: false: there was nothing to do. */
 extern bool ring_turn (struct ring *ring);
 
-/* Asks the guest to ring when there is something new.  False: there is,
- * already. */
-extern bool ring_arm (struct ring *ring);
+/* Asks the guest to ring when there is something new; soon: this is looked at
+ * again after ring_patience, and a few posts may wait for that.  False: there
+ * is something, already. */
+extern bool ring_arm (struct ring *ring, bool soon);
 
 /* How long it may sleep, in milliseconds. */
-extern int ring_patience (const struct ring *ring);
+extern int ring_patience (const struct ring *ring, bool soon);
 
 extern void ring_interrupt (struct ring *ring);
 
