@@ -85,9 +85,13 @@ for reader in $readers; do
   unset IFS
   name=$1 least=$2
   shift 2
-  read_swap "$name" "$@"
-  [ $percent -ge "$least" ] || fail "$name: less than $least %"
-  [ "$name" != random ] || [ $wasted -le 50 ] || fail "$name: more than 50 of 1000 in vain"
+  # A server that gets no CPU for a while brings pages late, however right it was.
+  for attempt in 1 2 3; do
+    read_swap "$name" "$@"
+    [ "$percent" -lt "$least" ] || break
+    [ $attempt -lt 3 ] || fail "$name: less than $least %"
+  done
+  [ "$name" != random ] || [ "$wasted" -le 50 ] || fail "$name: more than 50 of 1000 in vain"
 done
 guest_reboot g
 server_stop s
