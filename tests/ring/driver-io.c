@@ -48,7 +48,9 @@ wait_for_place_locked (struct driver *d, bool slot, bool needs_room)
       d->late += late;
       return true;
     }
-    SET (&d->header->tail_event, d->post_tail);
+    /* As the guest driver does: for some at once. */
+    SET (&d->header->tail_event,
+         d->post_tail + (d->post_head - d->post_tail) / 8);
     FULL_BARRIER ();
     driver_look_locked (d);
     late = !has_place (d, slot) && driver_wait_locked (d);
