@@ -47,6 +47,9 @@ qmp () { "$srcdir/guest-qmp.py" "$dir/g.qmp" "$@" >"$dir/qmp.log" 2>&1; }
 gone ()
 {
   hog_run g 300 "a churn off"
+  # What is in memory cannot be swapped out any more: a part of it makes room for
+  # those that are to be read.
+  hog_run g 60 "a keep $((fill_mib * 3 / 4))"
   hog_run g 600 "a check"
   lost=$(guest_value g bus_errors)
   [ "$lost" -ge 4096 ] || fail "only $lost pages were out"
