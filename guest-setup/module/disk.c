@@ -386,6 +386,13 @@ int vmswap_disk_add(struct vmswap_device *dev)
 void vmswap_disk_resize(struct vmswap_device *dev, u64 pages)
 {
 	WRITE_ONCE(dev->pages, pages);
-	if (dev->disk_added)
+	smp_mb(); /* the size before the look whether the disk is there */
+	if (READ_ONCE(dev->disk_added))
 		set_capacity_and_notify(dev->disk, pages * VMSWAP_PAGE_SECTORS);
+}
+
+/* Swaps somebody on it, say? */
+bool vmswap_disk_in_use(const struct vmswap_device *dev)
+{
+	return READ_ONCE(dev->disk_added) && disk_openers(dev->disk);
 }

@@ -32,6 +32,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/pm.h>
 
 #include "vmswap.h"
 
@@ -129,7 +130,9 @@ static void disk_work(struct work_struct *work)
 		dev_err(&dev->pdev->dev, "no disk: error %d\n", error);
 		return;
 	}
-	dev->disk_added = true;
+	WRITE_ONCE(dev->disk_added, true);
+	smp_mb(); /* that, and then the size: it may have grown meanwhile */
+	vmswap_disk_resize(dev, READ_ONCE(dev->pages));
 	dev_info(&dev->pdev->dev, "%s: %llu MiB, session %08x\n",
 		 dev->disk->disk_name,
 		 dev->pages >> (20 - ilog2(VMSWAP_PAGE)), dev->session);
@@ -210,6 +213,7 @@ static struct vmswap_device *device_alloc(struct pci_dev *pdev)
 		return NULL;
 	dev->pdev = pdev;
 	dev->id = -1;
+	dev->size_at = jiffies - HZ;
 	raw_spin_lock_init(&dev->hint_lock);
 	init_waitqueue_head(&dev->attached);
 	INIT_DELAYED_WORK(&dev->look, vmswap_look);
@@ -324,6 +328,35 @@ static void vmswap_remove(struct pci_dev *pdev)
 		vmswap_device_free(dev);
 }
 
+/*
+ * While the system sleeps the region is not there: QEMU takes the device's
+ * memory away, and gives it back when the PCI core says where.  And a system that
+ * was written to a disk finds a host that has gone on when it is back.  So it must
+ * not sleep while swap, or anything else, is on the disk; an idle device is not
+ * looked at meanwhile.
+ */
+static int vmswap_suspend(struct device *device)
+{
+	struct vmswap_device *dev = dev_get_drvdata(device);
+
+	if (vmswap_disk_in_use(dev)) {
+		dev_err(device,
+			"the system can neither suspend nor hibernate while %s is in use: swapoff first\n",
+			dev->disk->disk_name);
+		return -EBUSY;
+	}
+	vmswap_sleep(dev);
+	return 0;
+}
+
+static int vmswap_resume(struct device *device)
+{
+	vmswap_wake(dev_get_drvdata(device));
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(vmswap_pm, vmswap_suspend, vmswap_resume);
+
 static const struct pci_device_id vmswap_pci_ids[] = {
 	{ PCI_DEVICE(VMSWAP_IVSHMEM_PCI_VENDOR, VMSWAP_IVSHMEM_PCI_DEVICE) },
 	{ }
@@ -335,6 +368,7 @@ static struct pci_driver vmswap_driver = {
 	.id_table = vmswap_pci_ids,
 	.probe = vmswap_probe,
 	.remove = vmswap_remove,
+	.driver.pm = pm_sleep_ptr(&vmswap_pm),
 };
 module_pci_driver(vmswap_driver);
 

@@ -212,14 +212,14 @@ static void session_quiesce(struct vmswap_device *dev)
 {
 	state_set(dev, VMSWAP_QUIESCED, VMSWAP_GUEST_QUIESCED);
 	vmswap_ring_host(dev);
-	dev_notice(&dev->pdev->dev, "the host stops for a while\n");
+	dev_notice_ratelimited(&dev->pdev->dev, "the host stops for a while\n");
 }
 
 static void session_resume(struct vmswap_device *dev)
 {
 	state_set(dev, VMSWAP_LIVE, VMSWAP_GUEST_LIVE);
 	wake_all(dev);
-	dev_notice(&dev->pdev->dev, "the host is back\n");
+	dev_notice_ratelimited(&dev->pdev->dev, "the host is back\n");
 }
 
 /* Another server has taken over, and has told nobody what the last one did. */
@@ -353,12 +353,36 @@ static bool may_give_up(struct vmswap_device *dev)
 			  READ_ONCE(vmswap_detach_seconds) * HZ);
 }
 
+/* The kernel logs each size, so once a second is enough. */
 static void size_look(struct vmswap_device *dev)
 {
 	u64 pages = le64_to_cpu(READ_ONCE(dev->region.header->device_pages));
 
-	if (pages > dev->pages && pages <= VMSWAP_RING_DEVICE_PAGES_MAX)
-		vmswap_disk_resize(dev, pages);
+	if (pages <= dev->pages || pages > VMSWAP_RING_DEVICE_PAGES_MAX ||
+	    time_before(jiffies, dev->size_at + HZ))
+		return;
+	dev->size_at = jiffies;
+	vmswap_disk_resize(dev, pages);
+}
+
+/* Whoever removes the device should know what he waits for. */
+static void stuck_look(struct vmswap_device *dev)
+{
+	if (dev->told_stuck || !READ_ONCE(dev->removing) ||
+	    !vmswap_host_full(dev) || vmswap_posts_idle(dev))
+		return;
+	dev->told_stuck = true;
+	dev_warn(&dev->pdev->dev,
+		 "the device goes when the host has room for what was written: its pool or the guest's quota is full\n");
+}
+
+/* Only a system that was written to a disk, and is back, can find another one. */
+static bool session_is_ours(const struct vmswap_device *dev)
+{
+	const struct vmswap_ring_header *header = dev->region.header;
+
+	return vmswap_read32(&header->session) == dev->session &&
+	       vmswap_read32(&header->session_ack) == dev->session;
 }
 
 /* What is open, and has not moved in a second: belt and braces. */
@@ -384,6 +408,8 @@ static bool state_look(struct vmswap_device *dev)
 
 	if (!why && host == VMSWAP_HOST_DEAD)
 		why = reason_name(vmswap_read32(&header->host_reason));
+	if (!why && !session_is_ours(dev))
+		why = "the session is not the one that this driver began";
 	if (!why && may_give_up(dev))
 		why = "the host is away, and the device is removed";
 	if (why) {
@@ -410,6 +436,7 @@ static void live_look(struct vmswap_device *dev)
 	vmswap_results_arm(dev, VMSWAP_ARM_TRIES);
 	vmswap_posts_look(dev);
 	vmswap_tail_look(dev);
+	stuck_look(dev);
 	nudge(dev);
 }
 
@@ -418,8 +445,11 @@ void vmswap_look(struct work_struct *work)
 	struct vmswap_device *dev = container_of(to_delayed_work(work),
 						 struct vmswap_device, look);
 	/* What waits for this must not be waited for by it. */
-	unsigned int noio = memalloc_noio_save();
+	unsigned int noio;
 
+	if (READ_ONCE(dev->asleep))
+		return;
+	noio = memalloc_noio_save();
 	heartbeat_look(dev);
 	if (dev->state == VMSWAP_STARTING)
 		attach_look(dev);
@@ -429,6 +459,20 @@ void vmswap_look(struct work_struct *work)
 		queue_delayed_work(dev->queue, &dev->look,
 				   msecs_to_jiffies(VMSWAP_RING_HEARTBEAT_MS));
 	memalloc_noio_restore(noio);
+}
+
+/* --- Sleep of the system, in which nobody uses the disk. */
+
+void vmswap_sleep(struct vmswap_device *dev)
+{
+	WRITE_ONCE(dev->asleep, true);
+	cancel_delayed_work_sync(&dev->look);
+}
+
+void vmswap_wake(struct vmswap_device *dev)
+{
+	WRITE_ONCE(dev->asleep, false);
+	queue_delayed_work(dev->queue, &dev->look, 0);
 }
 
 /* --- Detach. */

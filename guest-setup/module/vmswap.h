@@ -189,6 +189,7 @@ struct vmswap_device {
 
 	enum vmswap_state state;	/* both locks */
 	bool removing;	/* both locks */
+	bool asleep;	/* the system is: the region is not there */
 	const char *broken;	/* why, once the host's words are impossible */
 	u64 pages;	/* of the device; only grows */
 	u64 features;
@@ -201,6 +202,8 @@ struct vmswap_device {
 	bool away;
 	u32 nudge_tail;
 	u32 nudge_completes;
+	unsigned long size_at;	/* when the size changed last */
+	bool told_stuck;
 
 	raw_spinlock_t hint_lock;	/* only ever tried */
 	u32 hint_head;
@@ -290,6 +293,8 @@ bool vmswap_host_full(struct vmswap_device *dev);
 void vmswap_broken(struct vmswap_device *dev, const char *why);
 bool vmswap_host_changed(struct vmswap_device *dev);
 void vmswap_look(struct work_struct *work);
+void vmswap_sleep(struct vmswap_device *dev);
+void vmswap_wake(struct vmswap_device *dev);
 void vmswap_detach(struct vmswap_device *dev);
 
 /* posts.c */
@@ -347,6 +352,7 @@ void vmswap_block_load(void *to, struct bio *bio, struct bvec_iter from);
 void vmswap_block_store(struct bio *bio, struct bvec_iter to, const void *from);
 void vmswap_block_fill(struct bio *bio, struct bvec_iter to, u32 value);
 int vmswap_disk_add(struct vmswap_device *dev);
+bool vmswap_disk_in_use(const struct vmswap_device *dev);
 void vmswap_disk_resize(struct vmswap_device *dev, u64 pages);
 
 /* stats.c */

@@ -4,6 +4,7 @@
 
     guest-qmp.py SOCKET save FILE    write all that the guest is to a file
     guest-qmp.py SOCKET runs         wait until it runs: it was read from a file
+    guest-qmp.py SOCKET wake         wait until it is suspended, and wake it up
     guest-qmp.py SOCKET unplug ID    ask the guest to give a device up, and wait
                                      until it has
 
@@ -69,6 +70,13 @@ def runs(monitor):
         pass
 
 
+def wake(monitor):
+    if monitor.run("query-status")["status"] != "suspended":
+        while monitor.event().get("event") != "SUSPEND":
+            pass
+    monitor.run("system_wakeup")
+
+
 def unplug(monitor, device):
     monitor.run("device_del", id=device)
     while True:
@@ -85,6 +93,8 @@ def main(words):
         save(Monitor(words[0]), words[2])
     elif len(words) == 2 and words[1] == "runs":
         runs(Monitor(words[0]))
+    elif len(words) == 2 and words[1] == "wake":
+        wake(Monitor(words[0]))
     elif len(words) == 3 and words[1] == "unplug":
         unplug(Monitor(words[0]), words[2])
     else:

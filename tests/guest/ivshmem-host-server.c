@@ -80,6 +80,8 @@ lies_tell (void)
   if (knob (KNOB_PAGES))
     SET (&header->device_pages,
          knob (KNOB_PAGES) == 1 ? 0 : UINT64_C (1) << 63);
+  if (knob (KNOB_SESSION))
+    RELEASE (&header->session_ack, host.session + 1);
   if (knob (KNOB_GENERATION))
     RELEASE (&header->generation, noise ());
   if (knob (KNOB_EVENTS)) {

@@ -32,7 +32,7 @@
 static const char *const knob_names[KNOBS] = {
   "quiesce",    "full",   "limit",    "dead",       "tail",
   "completes",  "status", "geometry", "pages",      "generation",
-  "interrupts", "events", "sequence", "host-state",
+  "interrupts", "events", "sequence", "host-state", "session",
 };
 
 static void

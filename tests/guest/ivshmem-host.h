@@ -33,6 +33,7 @@ enum knob {
   KNOB_EVENTS,     /* 1 overwrites events with noise */
   KNOB_SEQUENCE,   /* 1 keeps every cache entry odd, 2 changing */
   KNOB_HOST_STATE, /* a host_state that does not exist */
+  KNOB_SESSION,    /* 1 acknowledges another session */
   KNOBS
 };
 struct shared {

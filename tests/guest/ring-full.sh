@@ -42,6 +42,18 @@ guest_run g 600 "hog a verify"
 [ "$(guest_value g bad_pages)" = 0 ] || fail "$(cat "$dir/g.reply")"
 guest_run g 60 "hog a quit"
 ring_host r set limit 0
+# Who takes the device away while posts wait for room is told so.
+guest_run g 60 "swapoff /dev/vmswap0"
+ring_host r pause on
+guest_run g 60 "dd if=/dev/urandom of=/dev/vmswap0 bs=4096 count=64 oflag=direct"
+ring_host r set limit 1
+ring_host r pause off
+ring_becomes g host_full 1
+guest_send g "rmmod vmswap_ivshmem"
+wait_for 30 "the driver says what it waits for" \
+  grep -q 'the device goes when the host has room' "$dir/g.console"
+ring_host r set limit 0
+guest_wait g 60 "$sent" "rmmod, once there is room"
 guest_run g 60 "vmswap-setup undo"
 guest_reboot g
 echo "vmswap-verdict: kernel=$kernel requested=$requested refused=$refused" \

@@ -40,7 +40,7 @@ guest_expects_end ()
   done
 }
 ended=0
-for lie in 'tail 1' 'tail 2' 'dead 1' 'dead 5' 'generation 1'; do
+for lie in 'tail 1' 'tail 2' 'dead 1' 'dead 5' 'generation 1' 'session 1'; do
   end_process "$(cat "$dir/r.pid")"
   rm -f "$dir"/r.*
   ring_host_start r 8 512
