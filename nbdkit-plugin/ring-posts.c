@@ -42,8 +42,9 @@ is_possible (const struct ring *ring, const struct vmswap_ring_post *post)
     return vmswap_ring_range_is_right (post->page, post->arg,
                                        ring->device_pages);
   case VMSWAP_POST_FILL:
+    /* Of a session that has ended nobody may know what it had accepted. */
     return post->page < ring->device_pages &&
-           (ring->features & VMSWAP_RING_FEATURE_FILL) != 0;
+           (ring->draining || (ring->features & VMSWAP_RING_FEATURE_FILL) != 0);
   default:
     return false;
   }
@@ -141,6 +142,23 @@ store (struct ring *ring, const struct vmswap_ring_post *post)
   return REFUSED;
 }
 
+bool
+ring_drain_is_over (const struct ring *ring)
+{
+  return ring->draining && ring->now_ns >= ring->drain_end_ns;
+}
+
+static enum done
+do_free (struct ring *ring, const struct vmswap_ring_post *post)
+{
+  if (ring_drain_is_over (ring)) {
+    ring->free_steps = (struct ring_steps){ 0 };
+    return DONE;
+  }
+  return ring_trim_step (ring, &ring->free_steps, post->page, post->arg) ? DONE
+                                                                         : PART;
+}
+
 static enum done
 do_post (struct ring *ring)
 {
@@ -151,10 +169,8 @@ do_post (struct ring *ring)
     ring_count (ring, TRAFFIC_RING_BAD, 1);
     return DONE;
   }
-  if (post.op == VMSWAP_POST_FREE)
-    return ring_trim_step (ring, &ring->free_steps, post.page, post.arg) ? DONE
-                                                                         : PART;
-  return store (ring, &post);
+  return post.op == VMSWAP_POST_FREE ? do_free (ring, &post)
+                                     : store (ring, &post);
 }
 
 /* The one at post_tail, which was refused before. */
@@ -191,7 +207,9 @@ ring_posts_open (struct ring *ring, uint32_t *head)
   *head = ring->draining ? ring->drain_head
                          : RING_ACQUIRE (&ring->region.header->post_head);
   open = *head - ring->post_tail;
-  if (open <= RING_COUNT (ring, POSTS))
+  /* A guest that is gone can be told nothing. */
+  if (open <= RING_COUNT (ring, POSTS) &&
+      (ring->draining || ring->stuck.early - ring->post_tail <= open))
     return (int) open;
   ring_set_state (ring, VMSWAP_HOST_DEAD, VMSWAP_REASON_BROKEN);
   return -1;

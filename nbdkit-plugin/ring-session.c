@@ -23,6 +23,12 @@
 #define SESSIONS_AT_ONCE 4u
 #define SESSION_NS UINT64_C (1000000000)
 
+/* How long posts of the old session are freed from: somebody waits for its end,
+ * a FREE may be for all of the volume, and a page that stays harms nobody.
+ * (Writes are done, however long that takes: they are as many as there are
+ * posts.) */
+#define DRAIN_NS UINT64_C (2000000000)
+
 void
 ring_set_state (struct ring *ring, enum vmswap_ring_host_state state,
                 enum vmswap_ring_reason reason)
@@ -135,6 +141,7 @@ drain (struct ring *ring)
   ring_requests_forget (ring);
   ring_ahead_forget (ring);
   ring->draining = ring->giving_up = true;
+  ring->drain_end_ns = traffic_clock () + DRAIN_NS;
   ring->drained_tail = head;
   ring->drain_head = head - ring->post_tail <= RING_COUNT (ring, POSTS)
                          ? head

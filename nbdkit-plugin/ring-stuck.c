@@ -11,7 +11,8 @@
  *
  * Owns ring->stuck.  Invariant: stuck.early is not before post_tail, and frees
  * from there up to it were done early (they are done again in their place), so
- * nothing is freed early twice. */
+ * nothing is freed early twice.  Nor is it after post_head, or the guest has
+ * moved that back: then the region is BROKEN, but for what is drained. */
 
 #include <config.h>
 
@@ -41,6 +42,9 @@ free_early (struct ring *ring, uint32_t head)
   const uint32_t from = stuck->early;
   struct vmswap_ring_post post;
 
+  if (from - ring->post_tail >= head - ring->post_tail ||
+      ring_drain_is_over (ring))
+    return false;
   for (; stuck->early != head && stuck->early - from < VMSWAP_RING_BATCH;
        ++stuck->early)
     if (ring_post_copy (ring, stuck->early, &post) &&
@@ -59,7 +63,8 @@ is_freed_later (const struct ring *ring, uint32_t head)
 {
   struct vmswap_ring_post post, later;
 
-  if (!ring_post_copy (ring, ring->post_tail, &post))
+  if (!ring_post_copy (ring, ring->post_tail, &post) ||
+      ring_drain_is_over (ring))
     return false;
   for (uint32_t at = ring->post_tail + 1; at != head; ++at)
     if (ring_post_copy (ring, at, &later) && later.op == VMSWAP_POST_FREE &&

@@ -148,6 +148,7 @@ struct ring {
   uint32_t drain_head;      /* posts before it are done first … */
   uint32_t drained_tail;    /* and this is post_tail then */
   bool draining;
+  uint64_t drain_end_ns;   /* frees are done until then */
   bool giving_up;          /* what the pool refuses is lost, not kept */
   unsigned session_credit; /* sessions that may be begun without delay */
   uint64_t session_ns;     /* when the next credit is due */
@@ -218,6 +219,9 @@ extern bool ring_posts_turn (struct ring *ring);
 /* A checked copy.  False: it is impossible. */
 extern bool ring_post_copy (const struct ring *ring, uint32_t position,
                             struct vmswap_ring_post *ret);
+
+/* Draining has taken long enough: what only frees is passed over. */
+extern bool ring_drain_is_over (const struct ring *ring);
 
 /* How many are open, and -1 with the region BROKEN if that cannot be. */
 extern int ring_posts_open (struct ring *ring, uint32_t *head);

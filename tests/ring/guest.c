@@ -5,6 +5,11 @@
  *   write PAGE VALUE    posts a page of that value: ok, or an error
  *   read PAGE           the value, or an error
  *   free PAGE COUNT     ok
+ *   all_free COUNT      frees so many pages from page 0, again and again, until
+ *                       there is no place in posts: ok
+ *   fill PAGE VALUE     posts a page of that 32-bit value: ok, or an error
+ *   word PAGE           the 32-bit value that it is all of, or "torn"
+ *   reboot MS           its driver starts anew: ok, or an error after so long
  *   drain               ok, once nothing is open
  *   state               the host's state, and how many posts are open
  *   detach              ok
@@ -61,6 +66,56 @@ read_page (uint64_t page)
 }
 
 static void
+fill_page (uint64_t page, uint64_t value)
+{
+  uint32_t data[PAGE / 4];
+
+  for (unsigned i = 0; i < PAGE / 4; ++i)
+    data[i] = (uint32_t) value;
+  answer (driver_write (&driver, page, data));
+}
+
+static void
+read_word (uint64_t page)
+{
+  uint32_t data[PAGE / 4];
+  const int r = driver_read (&driver, page, data, NULL);
+
+  if (r != 0)
+    answer (r);
+  else if (memcmp (data, data + 1, PAGE - 4) == 0)
+    printf ("%" PRIu32 "\n", data[0]);
+  else
+    puts ("torn");
+}
+
+/* Past the driver, which would note each page. */
+static void
+free_all (uint64_t count)
+{
+  struct vmswap_ring_post *posts = driver_part (&driver, VMSWAP_RING_POSTS);
+  const uint32_t places = DRIVER_COUNT (&driver, POSTS);
+
+  pthread_mutex_lock (&driver.lock);
+  while (driver.post_head - ACQUIRE (&driver.header->post_tail) < places) {
+    posts[driver.post_head % places] =
+        (struct vmswap_ring_post){ .op = VMSWAP_POST_FREE,
+                                   .arg = (uint32_t) count };
+    RELEASE (&driver.header->post_head, ++driver.post_head);
+  }
+  driver_ring (&driver);
+  pthread_mutex_unlock (&driver.lock);
+  answer (0);
+}
+
+static void
+reboot (unsigned ms)
+{
+  driver_forget (&driver);
+  answer (driver_start (&driver, VMSWAP_RING_FEATURES, ms));
+}
+
+static void
 obey (const char *line)
 {
   uint64_t page, value;
@@ -74,6 +129,14 @@ obey (const char *line)
     read_page (page);
   else if (sscanf (line, "free %" SCNu64 " %" SCNu64, &page, &value) == 2)
     answer (driver_free (&driver, page, (uint32_t) value));
+  else if (sscanf (line, "all_free %" SCNu64, &value) == 1)
+    free_all (value);
+  else if (sscanf (line, "fill %" SCNu64 " %" SCNu64, &page, &value) == 2)
+    fill_page (page, value);
+  else if (sscanf (line, "word %" SCNu64, &page) == 1)
+    read_word (page);
+  else if (sscanf (line, "reboot %" SCNu64, &value) == 1)
+    reboot ((unsigned) value);
   else if (strcmp (line, "drain\n") == 0) {
     driver_drain (&driver);
     answer (0);

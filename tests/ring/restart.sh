@@ -57,6 +57,16 @@ crash_nbdkit
 serve
 ask 1 read 2 42
 
+# A guest that reboots while there is no server: what it had posted is there.
+crash_nbdkit
+ask 1 write 5 45 ok
+ask 1 fill 6 77 ok
+tell 1 reboot 100
+[ "$answer" != ok ] || fail "a session without a server"
+serve
+ask 1 reboot 10000 ok
+ask 1 read 5 45
+ask 1 word 6 77
 
 # A guest that holds nothing gets no swap header from the next server.
 ask 1 free 0 16384 ok

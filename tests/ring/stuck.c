@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* stuck SOCKET HOW: a guest that posts on although the pool is full.
+/* stuck SOCKET HOW [PID]: a guest that posts on although the pool is full.
  *
  * What the pool refuses stays posted, in order, while reads go on and WRITE
  * requests are refused.  Then, by HOW:
@@ -9,14 +9,19 @@
  *   covered   a free covers the posts themselves: they are skipped
  *   wait      somebody else makes room (a line on stdin when he has)
  *   reboot    a new session begins: posted pages read as errors, never as what
- *             they were before */
+ *             they were before
+ *   back      post_head goes back behind posts that were looked at: that ends
+ * the session gone      the same, while the server (PID) is stopped; and then
+ * the guest is killed */
 
 #include <config.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "driver.h"
 
@@ -28,6 +33,7 @@
   } while (0)
 
 static struct driver driver;
+static pid_t server;
 static uint64_t stored; /* pages that were stored before it was full */
 
 /* A page that does not compress. */
@@ -198,22 +204,72 @@ reboot (void)
   CHECK (lost > 0 && lost <= RELAXED (&driver.header->lost_posts));
 }
 
+/* Frees of a page that is empty, which the server does early. */
+static void
+free_nothing (void)
+{
+  const uint64_t later = driver_now_ns () + UINT64_C (300000000);
+
+  for (unsigned i = 0; i < 8; ++i)
+    CHECK (driver_free (&driver, driver.device_pages - 1, 1) == 0);
+  while (driver_now_ns () < later)
+    check_page (1, 0, FROM_POOL);
+}
+
+static void
+move_back (uint32_t by)
+{
+  RELEASE (&driver.header->post_head, driver.post_head - by);
+  driver_ring (&driver);
+}
+
+/* It has no session any more. */
+static void
+leave (void)
+{
+  fflush (stdout);
+  _exit (0);
+}
+
+static void
+back (void)
+{
+  const uint64_t until = driver_now_ns () + UINT64_C (10000000000);
+
+  free_nothing ();
+  move_back (1);
+  while (ACQUIRE (&driver.header->host_state) != VMSWAP_HOST_DEAD)
+    CHECK (driver_now_ns () < until);
+  CHECK (RELAXED (&driver.header->host_reason) == VMSWAP_REASON_BROKEN);
+  leave ();
+}
+
+static void
+gone (void)
+{
+  free_nothing ();
+  CHECK (kill (server, SIGSTOP) == 0);
+  move_back (3);
+  leave ();
+}
+
 int
 main (int argc, char *argv[])
 {
   static const struct {
     const char *name;
     void (*run) (void);
-  } ways[] = { { "free", make_room },
-               { "discard", discard },
-               { "covered", covered },
-               { "wait", wait },
-               { "reboot", reboot } };
+  } ways[] = { { "free", make_room },  { "discard", discard },
+               { "covered", covered }, { "wait", wait },
+               { "reboot", reboot },   { "back", back },
+               { "gone", gone } };
 
-  if (argc != 3 || driver_connect (&driver, argv[1]) != 0) {
-    fprintf (stderr, "usage: stuck SOCKET HOW\n");
+  if (argc < 3 || driver_connect (&driver, argv[1]) != 0) {
+    fprintf (stderr, "usage: stuck SOCKET HOW [PID]\n");
     return 2;
   }
+  server = argc > 3 ? atoi (argv[3]) : 0;
+  CHECK (server > 0 || strcmp (argv[2], "gone") != 0);
   CHECK (driver_start (&driver, VMSWAP_RING_FEATURES, 10000) == 0);
   fill ();
   post_more ();
