@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +266,50 @@ door_close (struct door *door)
   if (door->fd != -1)
     close (door->fd);
   door->fd = -1;
+}
+
+/* What was just made there is not removed: see lock_directory. */
+void
+door_remove_dead (const char *path)
+{
+  struct sockaddr_un address;
+  struct stat st;
+  int lock;
+
+  if (path[0] != '/' || set_address (&address, "ivshmem", path) == -1)
+    return;
+  lock = lock_directory (path);
+  if (lstat (path, &st) == 0 && S_ISSOCK (st.st_mode) && !is_alive (&address))
+    unlink (path);
+  if (lock != -1)
+    close (lock);
+}
+
+bool
+door_is_same_place (const char *a, const char *b)
+{
+  struct stat one, other;
+
+  return lstat (a, &one) == 0 && lstat (b, &other) == 0 &&
+         S_ISSOCK (one.st_mode) && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
+bool
+door_is_open (int listener)
+{
+  struct pollfd fd = { .fd = listener, .events = POLLRDHUP };
+
+  return poll (&fd, 1, 0) == 0;
+}
+
+bool
+door_is_same (int a, int b)
+{
+  struct stat one, other;
+
+  return fstat (a, &one) == 0 && fstat (b, &other) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 /* Says nothing. */

@@ -7,6 +7,7 @@
 #ifndef VMSWAP_DOOR_H
 #define VMSWAP_DOOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -42,6 +43,17 @@ extern int door_admit (const char *key, const char *path,
 /* Removes the socket from the file system, if it is still this one. */
 extern void door_remove (struct door *door);
 extern void door_close (struct door *door);
+
+/* Removes the socket at path if nobody listens there. */
+extern void door_remove_dead (const char *path);
+
+/* Is that one file, a socket, however it is spelled? */
+extern bool door_is_same_place (const char *a, const char *b);
+
+/* Can anybody connect to this listener still (see shutdown(2))?  Are two
+ * descriptors the same one? */
+extern bool door_is_open (int listener);
+extern bool door_is_same (int a, int b);
 
 /* Listens on 127.0.0.1 and on ::1, where the host has them; fd is -1 where
  * not. */
