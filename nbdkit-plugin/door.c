@@ -71,7 +71,7 @@ is_alive (const struct sockaddr_un *address)
 
 /* May a socket of ours take that place? */
 static int
-check_place (const char *key, const struct sockaddr_un *address)
+check_place (const char *key, const struct sockaddr_un *address, bool kept)
 {
   const char *path = address->sun_path;
   struct stat st;
@@ -89,9 +89,14 @@ check_place (const char *key, const struct sockaddr_un *address)
     return -1;
   }
   if (is_alive (address)) {
-    nbdkit_error ("%s=%s: another server listens there: stop that first, "
+    nbdkit_error ("%s=%s: another server listens there%s: stop that first, %s"
                   "or give each server a path of its own",
-                  key, path);
+                  key, path,
+                  kept ? ", or vmswap-keep holds the socket of one that has "
+                         "ended"
+                       : "",
+                  kept ? "or give keeper=PATH of that vmswap-keep, or end it, "
+                       : "");
     return -1;
   }
   return 0;
@@ -224,7 +229,7 @@ lock_directory (const char *path)
 
 int
 door_open (const char *key, const char *path, const struct socket_group *group,
-           struct door *ret)
+           bool kept, struct door *ret)
 {
   struct sockaddr_un address;
   int lock, r;
@@ -237,7 +242,7 @@ door_open (const char *key, const char *path, const struct socket_group *group,
     return -1;
   }
   lock = lock_directory (path);
-  r = check_place (key, &address);
+  r = check_place (key, &address, kept);
   if (r == 0)
     r = bind_at (ret, key, &address, group);
   if (lock != -1)

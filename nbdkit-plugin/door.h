@@ -31,9 +31,10 @@ struct door {
  * messages.  Only the user of the server (and root), and the group, may
  * connect, from the first moment on and whatever the umask is.  What a dead
  * server left there is replaced; a socket that somebody listens on is not, nor
- * anything else. */
+ * anything else.  kept: vmswap-keep holds such sockets. */
 extern int door_open (const char *key, const char *path,
-                      const struct socket_group *group, struct door *ret);
+                      const struct socket_group *group, bool kept,
+                      struct door *ret);
 
 /* The same for a socket that an earlier server has opened.  What is right
  * already is left alone. */

@@ -75,7 +75,7 @@ static int
 make_door (const struct guest *guest, const struct socket_group *group,
            struct door *door)
 {
-  if (door_open (DOOR_KEY, guest->ivshmem, group, door) == -1)
+  if (door_open (DOOR_KEY, guest->ivshmem, group, true, door) == -1)
     return -1;
   return keep_door (guest, door);
 }
