@@ -57,7 +57,7 @@ int
 control_prepare (const struct settings *settings)
 {
   if (settings->control != NULL &&
-      door_open ("control", settings->control, &settings->control_group,
+      door_open ("control", settings->control, &settings->control_group, false,
                  &control.door) == -1)
     return -1;
   if (settings->control_port != 0 &&

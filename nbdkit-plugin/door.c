@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,7 @@ is_alive (const struct sockaddr_un *address)
 
 /* May a socket of ours take that place? */
 static int
-check_place (const char *key, const struct sockaddr_un *address)
+check_place (const char *key, const struct sockaddr_un *address, bool kept)
 {
   const char *path = address->sun_path;
   struct stat st;
@@ -88,9 +89,14 @@ check_place (const char *key, const struct sockaddr_un *address)
     return -1;
   }
   if (is_alive (address)) {
-    nbdkit_error ("%s=%s: another server listens there: stop that first, "
+    nbdkit_error ("%s=%s: another server listens there%s: stop that first, %s"
                   "or give each server a path of its own",
-                  key, path);
+                  key, path,
+                  kept ? ", or vmswap-keep holds the socket of one that has "
+                         "ended"
+                       : "",
+                  kept ? "or give keeper=PATH of that vmswap-keep, or end it, "
+                       : "");
     return -1;
   }
   return 0;
@@ -223,7 +229,7 @@ lock_directory (const char *path)
 
 int
 door_open (const char *key, const char *path, const struct socket_group *group,
-           struct door *ret)
+           bool kept, struct door *ret)
 {
   struct sockaddr_un address;
   int lock, r;
@@ -236,7 +242,7 @@ door_open (const char *key, const char *path, const struct socket_group *group,
     return -1;
   }
   lock = lock_directory (path);
-  r = check_place (key, &address);
+  r = check_place (key, &address, kept);
   if (r == 0)
     r = bind_at (ret, key, &address, group);
   if (lock != -1)
@@ -265,6 +271,50 @@ door_close (struct door *door)
   if (door->fd != -1)
     close (door->fd);
   door->fd = -1;
+}
+
+/* What was just made there is not removed: see lock_directory. */
+void
+door_remove_dead (const char *path)
+{
+  struct sockaddr_un address;
+  struct stat st;
+  int lock;
+
+  if (path[0] != '/' || set_address (&address, "ivshmem", path) == -1)
+    return;
+  lock = lock_directory (path);
+  if (lstat (path, &st) == 0 && S_ISSOCK (st.st_mode) && !is_alive (&address))
+    unlink (path);
+  if (lock != -1)
+    close (lock);
+}
+
+bool
+door_is_same_place (const char *a, const char *b)
+{
+  struct stat one, other;
+
+  return lstat (a, &one) == 0 && lstat (b, &other) == 0 &&
+         S_ISSOCK (one.st_mode) && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
+bool
+door_is_open (int listener)
+{
+  struct pollfd fd = { .fd = listener, .events = POLLRDHUP };
+
+  return poll (&fd, 1, 0) == 0;
+}
+
+bool
+door_is_same (int a, int b)
+{
+  struct stat one, other;
+
+  return fstat (a, &one) == 0 && fstat (b, &other) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 /* Says nothing. */

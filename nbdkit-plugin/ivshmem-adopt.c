@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -61,6 +62,34 @@ ivshmem_remove (struct kept *kept)
                 kept->name);
   ring_region_map (&region, take (kept, VMSWAP_KEEPER_MEMORY), &why);
   refuse (kept, &region, VMSWAP_REASON_REMOVED);
+}
+
+/* A QEMU that waits for its region answers nobody meanwhile. */
+void
+ivshmem_close_door (struct kept *kept, const struct ivshmem_guest *guest)
+{
+  const int listener = take (kept, VMSWAP_KEEPER_LISTENER);
+  int qemu;
+
+  if (listener == -1)
+    return;
+  if (door_is_open (listener)) {
+    if (guest == NULL)
+      nbdkit_error ("warning: %s was the socket of '%s', which no guest= with "
+                    "ivshmem= lists any more: it is closed",
+                    kept->path, kept->name);
+    else
+      nbdkit_error ("warning: guest=%s: its socket was %s, and is %s now: the "
+                    "old one is closed",
+                    kept->name, kept->path, guest->guest->ivshmem);
+  }
+  /* Even a keeper that holds it on does not hold it open. */
+  shutdown (listener, SHUT_RDWR);
+  while ((qemu = accept4 (listener, NULL, NULL,
+                          SOCK_CLOEXEC | SOCK_NONBLOCK)) != -1)
+    ivshmem_refuse (qemu);
+  close (listener);
+  door_remove_dead (kept->path);
 }
 
 /* A guest posts pages that the device had when its driver started, and is not

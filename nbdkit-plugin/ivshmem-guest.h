@@ -55,6 +55,12 @@ extern int ivshmem_check_size (const struct guest *guest,
 /* What an earlier server left of a guest that is no more: it is told so. */
 extern void ivshmem_remove (struct kept *kept);
 
+/* The socket that an earlier server listened on and this one does not: nobody
+ * can connect any more, and QEMUs that wait there are refused.  guest: has
+ * another one, NULL: is no more. */
+extern void ivshmem_close_door (struct kept *kept,
+                                const struct ivshmem_guest *guest);
+
 /* What QEMU is told (proto/vmswap-ivshmem.h).  0 or -errno. */
 extern int ivshmem_greet (int qemu, const struct ring *ring);
 

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "../service/keep-wire.h"
 #include "bell.h"
 #include "human.h"
 #include "ivshmem-guest.h"
@@ -36,21 +36,25 @@ static int ending = -1;
 static atomic_uint running;
 static atomic_bool end_process;
 
-/* A socket that an earlier server listened on, and nobody has replaced. */
+static bool
+listens_at (const struct kept *kept, const char *path)
+{
+  const int fd = kept->fd[VMSWAP_KEEPER_LISTENER];
+
+  return fd != -1 && door_is_open (fd) && door_is_same_place (kept->path, path);
+}
+
+/* A socket that an earlier server listened on, if only for another guest, and
+ * nobody has replaced. */
 static bool
 adopt_door (struct kept *kept, const char *path, struct door *door)
 {
-  struct stat st;
-  int *fd;
-
-  if (kept == NULL || strcmp (kept->path, path) != 0 ||
-      lstat (path, &st) == -1 || !S_ISSOCK (st.st_mode))
+  if (kept == NULL || !listens_at (kept, path))
+    kept = keep_find_that (listens_at, path);
+  if (kept == NULL)
     return false;
-  fd = &kept->fd[VMSWAP_KEEPER_LISTENER];
-  if (*fd == -1)
-    return false;
-  *door = (struct door){ .path = path, .fd = *fd };
-  *fd = -1;
+  *door = (struct door){ .path = path, .fd = kept->fd[VMSWAP_KEEPER_LISTENER] };
+  kept->fd[VMSWAP_KEEPER_LISTENER] = -1;
   return true;
 }
 
@@ -71,7 +75,7 @@ static int
 make_door (const struct guest *guest, const struct socket_group *group,
            struct door *door)
 {
-  if (door_open (DOOR_KEY, guest->ivshmem, group, door) == -1)
+  if (door_open (DOOR_KEY, guest->ivshmem, group, true, door) == -1)
     return -1;
   return keep_door (guest, door);
 }
@@ -148,6 +152,25 @@ start_thread (struct ivshmem_guest *guest)
   return -1;
 }
 
+/* What is left when all guests have what is theirs. */
+static void
+clear_away (struct kept *kept)
+{
+  const struct ivshmem_guest *guest = NULL;
+
+  for (size_t i = 0; i < nr_guests; ++i) {
+    if (strcmp (guests[i].guest->name, kept->name) == 0)
+      guest = &guests[i];
+    /* A keeper that forgets no socket has it under two names. */
+    if (door_is_same (guests[i].door.fd, kept->fd[VMSWAP_KEEPER_LISTENER]))
+      keep_close (kept->fd, VMSWAP_KEEPER_SOCKET);
+  }
+  ivshmem_remove (kept);
+  ivshmem_close_door (kept, guest);
+  if (guest == NULL)
+    keep_forget (kept->name);
+}
+
 /* Guests may have done to what they share whatever they like, meanwhile. */
 static int
 adopt_all (void)
@@ -163,7 +186,7 @@ adopt_all (void)
   }
   for (size_t i = 0; i < nr_guests; ++i)
     ivshmem_guest_adopt (&guests[i]);
-  keep_each (ivshmem_remove);
+  keep_each (clear_away);
   bell_unwatch (&watch);
   return 0;
 }

@@ -236,6 +236,16 @@ keep_find (const char *name)
   return NULL;
 }
 
+struct kept *
+keep_find_that (bool (*fits) (const struct kept *kept, const char *path),
+                const char *path)
+{
+  for (unsigned i = 0; i < nr_left; ++i)
+    if (fits (&left[i], path))
+      return &left[i];
+  return NULL;
+}
+
 void
 keep_each (void (*fn) (struct kept *kept))
 {
@@ -354,10 +364,11 @@ keep_listener (const char *name, const char *path, int listener)
   return r;
 }
 
-void
-keep_drop (const char *name)
+static void
+drop (const char *name, uint32_t flags)
 {
-  struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_DROP };
+  struct vmswap_keeper_message message = { .op = VMSWAP_KEEPER_DROP,
+                                           .flags = flags };
 
   pthread_mutex_lock (&lock);
   forget_region_locked (name);
@@ -365,6 +376,18 @@ keep_drop (const char *name)
   if (on)
     ask_locked (&message, NULL);
   pthread_mutex_unlock (&lock);
+}
+
+void
+keep_drop (const char *name)
+{
+  drop (name, 0);
+}
+
+void
+keep_forget (const char *name)
+{
+  drop (name, VMSWAP_KEEPER_ALL);
 }
 
 void

@@ -42,6 +42,11 @@ extern void keep_watch_stop (void);
 /* NULL: nothing was left.  Who uses a descriptor takes it: sets it to -1. */
 extern struct kept *keep_find (const char *name);
 
+/* The first that fits what is sought with path. */
+extern struct kept *keep_find_that (bool (*fits) (const struct kept *kept,
+                                                  const char *path),
+                                    const char *path);
+
 /* Calls fn for all. */
 extern void keep_each (void (*fn) (struct kept *kept));
 
@@ -53,6 +58,9 @@ extern int keep_listener (const char *name, const char *path, int listener);
 
 /* … and the region no longer. */
 extern void keep_drop (const char *name);
+
+/* Nothing of a guest that this server does not have. */
+extern void keep_forget (const char *name);
 
 /* The region stays with the keeper; the caller closes what it has. */
 extern void keep_leave (const char *name);

@@ -17,7 +17,8 @@
  *            descriptors of a region (4);
  *            or name, path, descriptor of a
  *            listener
- *    DROP    name: its region               0
+ *    DROP    name: its region; with the     0
+ *            flag ALL its listener, too
  *
  * What is TAKEn stays: the keeper has copies.  PUT takes the place of what was
  * there under the name.  pool is pool_identity of the pool that the guest's
@@ -28,7 +29,11 @@
  * closes it, as its QEMU may wait for a message that nobody sends any more.
  * last_page is that of the guest's device, which must not become smaller: the
  * header of the region has its size as well, but guests can write there.  (A
- * keeper of an earlier version has 0 for both.) */
+ * keeper of an earlier version has 0 for both.)
+ *
+ * A listener is dropped when the next server has no guest of that name.  (A
+ * keeper of an earlier version knows no ALL, and holds it on.  So the server
+ * shuts it down before, for all who hold it.) */
 
 #ifndef VMSWAP_KEEPER_H
 #define VMSWAP_KEEPER_H
@@ -58,6 +63,7 @@ enum vmswap_keeper_fd {
 #define VMSWAP_KEEPER_SOCKET 0x10u
 
 #define VMSWAP_KEEPER_GREETING 1u /* a flag: QEMU has not been told all */
+#define VMSWAP_KEEPER_ALL 2u      /* a flag of DROP: the listener, too */
 
 struct vmswap_keeper_message {
   uint32_t magic;
@@ -65,7 +71,7 @@ struct vmswap_keeper_message {
   uint32_t status; /* of an answer: 0 or an errno */
   uint32_t has;    /* descriptors that come along */
   uint32_t index;
-  uint32_t flags; /* of a region */
+  uint32_t flags; /* of a region, or of DROP */
   uint64_t pool;
   char name[128]; /* NUL-terminated */
   char path[108]; /* likewise: of the listener */

@@ -108,13 +108,14 @@ put (const struct vmswap_keeper_message *message, int fd[VMSWAP_KEEPER_FDS])
 }
 
 static int
-drop (const char *name)
+drop (const struct vmswap_keeper_message *message)
 {
-  struct guest *guest = find (name);
+  struct guest *guest = find (message->name);
 
   if (guest == NULL)
     return 0;
-  keep_close (guest->fd, VMSWAP_KEEPER_REGION);
+  keep_close (guest->fd,
+              message->flags & VMSWAP_KEEPER_ALL ? ~0u : VMSWAP_KEEPER_REGION);
   remove_if_empty (guest);
   return 0;
 }
@@ -155,7 +156,7 @@ serve (int server)
     message.status = put (&message, fd);
     break;
   case VMSWAP_KEEPER_DROP:
-    message.status = drop (message.name);
+    message.status = drop (&message);
     break;
   default:
     message.status = EINVAL;

@@ -91,6 +91,7 @@ keeper_say (struct input *input, int socket, int descriptor)
   message->has = masks[what % (sizeof masks / sizeof masks[0])];
   nr = __builtin_popcount (message->has);
   message->index = what >> 5;
+  message->flags = what >> 3 & 3;
   message->pool = how;
   message->name[0] = "abc\0"[how >> 3 & 3];
   message->path[0] = '/';

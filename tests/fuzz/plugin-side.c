@@ -36,7 +36,10 @@ ask_something (struct input *input, int descriptor)
     r = keep_listener ("a", "/b", descriptor);
     break;
   case 2:
-    keep_drop ("a");
+    if (what / 4 % 2)
+      keep_forget ("a");
+    else
+      keep_drop ("a");
     break;
   default:
     keep_each (close_one);
