@@ -18,12 +18,7 @@
 
 #include "driver.h"
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition))                                                          \
-      driver_die (&driver, "%s:%d: not true: %s", __FILE__, __LINE__,          \
-                  #condition);                                                 \
-  } while (0)
+#define CHECK(condition) DRIVER_CHECK (&driver, condition)
 
 #define BELLS 400u
 #define PACE_NS 700000 /* longer than the server ever looks for work */

@@ -115,6 +115,13 @@ extern uint64_t driver_now_ns (void);
 /* The next of a sequence that looks random (splitmix64). */
 extern uint64_t driver_random (uint64_t *state);
 
+/* What must be so. */
+#define DRIVER_CHECK(d, condition)                                             \
+  do {                                                                         \
+    if (!(condition))                                                          \
+      driver_die (d, "%s:%d: not true: %s", __FILE__, __LINE__, #condition);   \
+  } while (0)
+
 #define RELAXED(p) __atomic_load_n (p, __ATOMIC_RELAXED)
 #define ACQUIRE(p) __atomic_load_n (p, __ATOMIC_ACQUIRE)
 #define SET(p, v) __atomic_store_n (p, v, __ATOMIC_RELAXED)

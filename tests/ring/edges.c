@@ -11,12 +11,7 @@
 
 #include "driver.h"
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition))                                                          \
-      driver_die (&driver, "%s:%d: not true: %s", __FILE__, __LINE__,          \
-                  #condition);                                                 \
-  } while (0)
+#define CHECK(condition) DRIVER_CHECK (&driver, condition)
 
 static struct driver driver;
 static uint8_t data[PAGE], zeroes[PAGE];

@@ -25,12 +25,7 @@
 
 #include "driver.h"
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
-    if (!(condition))                                                          \
-      driver_die (&driver, "%s:%d: not true: %s", __FILE__, __LINE__,          \
-                  #condition);                                                 \
-  } while (0)
+#define CHECK(condition) DRIVER_CHECK (&driver, condition)
 
 static struct driver driver;
 static pid_t server;
