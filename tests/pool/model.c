@@ -264,6 +264,8 @@ run (struct model *m, struct model_thread *threads)
     CHECK (pthread_join (handles[i], NULL) == 0);
 }
 
+#define MODEL_PROVED_NOTHING 3 /* exit status */
+
 static void
 print_limits (const struct model_counts *sum, uint64_t done)
 {
@@ -273,8 +275,11 @@ print_limits (const struct model_counts *sum, uint64_t done)
           sum->reserve_proved);
   if (done > 100000 &&
       (sum->quota_refused * 400 < done || sum->quota_proved * 400 < done ||
-       sum->reserve_proved * 2000 < done)) /* varies tenfold from run to run */
-    FAIL ("limits mattered too seldom to prove anything");
+       sum->reserve_proved * 2000 < done)) {
+    /* It varies tenfold from run to run. */
+    puts ("limits mattered too seldom to prove anything: try another seed");
+    exit (MODEL_PROVED_NOTHING);
+  }
 }
 
 static void
