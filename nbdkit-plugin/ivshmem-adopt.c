@@ -69,6 +69,8 @@ void
 ivshmem_close_door (struct kept *kept, const struct ivshmem_guest *guest)
 {
   const int listener = take (kept, VMSWAP_KEEPER_LISTENER);
+  const bool lost =
+      guest != NULL && strcmp (guest->guest->ivshmem, kept->path) == 0;
   int qemu;
 
   if (listener == -1)
@@ -78,6 +80,10 @@ ivshmem_close_door (struct kept *kept, const struct ivshmem_guest *guest)
       nbdkit_error ("warning: %s was the socket of '%s', which no guest= with "
                     "ivshmem= lists any more: it is closed",
                     kept->path, kept->name);
+    else if (lost)
+      nbdkit_error ("warning: guest=%s: somebody has removed its socket %s: it "
+                    "has a new one there",
+                    kept->name, kept->path);
     else
       nbdkit_error ("warning: guest=%s: its socket was %s, and is %s now: the "
                     "old one is closed",
@@ -89,7 +95,8 @@ ivshmem_close_door (struct kept *kept, const struct ivshmem_guest *guest)
                           SOCK_CLOEXEC | SOCK_NONBLOCK)) != -1)
     ivshmem_refuse (qemu);
   close (listener);
-  door_remove_dead (kept->path);
+  if (!lost)
+    door_remove_dead (kept->path);
 }
 
 /* A guest posts pages that the device had when its driver started, and is not

@@ -383,12 +383,19 @@ int vmswap_disk_add(struct vmswap_device *dev)
 	return device_add_disk(&dev->pdev->dev, disk, vmswap_disk_groups);
 }
 
-void vmswap_disk_resize(struct vmswap_device *dev, u64 pages)
+/* Whoever comes last, whether it grows or is added, leaves the size of now. */
+void vmswap_disk_size_tell(struct vmswap_device *dev)
 {
-	WRITE_ONCE(dev->pages, pages);
-	smp_mb(); /* the size before the look whether the disk is there */
-	if (READ_ONCE(dev->disk_added))
+	u64 pages;
+
+	smp_mb(); /* what the caller has stored, before these loads */
+	if (!READ_ONCE(dev->disk_added))
+		return;
+	do {
+		pages = READ_ONCE(dev->pages);
 		set_capacity_and_notify(dev->disk, pages * VMSWAP_PAGE_SECTORS);
+		smp_mb(); /* the capacity, before the second look */
+	} while (pages != READ_ONCE(dev->pages));
 }
 
 /* Swaps somebody on it, say? */

@@ -131,8 +131,7 @@ static void disk_work(struct work_struct *work)
 		return;
 	}
 	WRITE_ONCE(dev->disk_added, true);
-	smp_mb(); /* that, and then the size: it may have grown meanwhile */
-	vmswap_disk_resize(dev, READ_ONCE(dev->pages));
+	vmswap_disk_size_tell(dev); /* it may have grown meanwhile */
 	dev_info(&dev->pdev->dev, "%s: %llu MiB, session %08x\n",
 		 dev->disk->disk_name,
 		 dev->pages >> (20 - ilog2(VMSWAP_PAGE)), dev->session);
@@ -339,6 +338,7 @@ static int vmswap_suspend(struct device *device)
 {
 	struct vmswap_device *dev = dev_get_drvdata(device);
 
+	flush_work(&dev->disk_work);
 	if (vmswap_disk_in_use(dev)) {
 		dev_err(device,
 			"the system can neither suspend nor hibernate while %s is in use: swapoff first\n",
@@ -346,12 +346,16 @@ static int vmswap_suspend(struct device *device)
 		return -EBUSY;
 	}
 	vmswap_sleep(dev);
+	disable_irq(pci_irq_vector(dev->pdev, VMSWAP_IVSHMEM_VECTOR));
 	return 0;
 }
 
 static int vmswap_resume(struct device *device)
 {
-	vmswap_wake(dev_get_drvdata(device));
+	struct vmswap_device *dev = dev_get_drvdata(device);
+
+	enable_irq(pci_irq_vector(dev->pdev, VMSWAP_IVSHMEM_VECTOR));
+	vmswap_wake(dev);
 	return 0;
 }
 

@@ -109,6 +109,18 @@ void vmswap_broken(struct vmswap_device *dev, const char *why)
 	look_now(dev);
 }
 
+/*
+ * Has the device grown?  The kernel logs each size, so once a second is enough.
+ */
+static bool size_is_due(const struct vmswap_device *dev)
+{
+	u64 pages = le64_to_cpu(READ_ONCE(dev->region.header->device_pages));
+
+	return pages > READ_ONCE(dev->pages) &&
+	       pages <= VMSWAP_RING_DEVICE_PAGES_MAX &&
+	       time_after_eq(jiffies, READ_ONCE(dev->size_at) + HZ);
+}
+
 /* Is there anything for look to do? */
 bool vmswap_host_changed(struct vmswap_device *dev)
 {
@@ -122,8 +134,7 @@ bool vmswap_host_changed(struct vmswap_device *dev)
 		return true;
 	case VMSWAP_LIVE:
 		return host != VMSWAP_HOST_LIVE ||
-		       le64_to_cpu(READ_ONCE(header->device_pages)) >
-		       READ_ONCE(dev->pages);
+		       size_is_due(dev);
 	case VMSWAP_QUIESCED:
 		return host != VMSWAP_HOST_QUIESCED;
 	default:
@@ -353,16 +364,16 @@ static bool may_give_up(struct vmswap_device *dev)
 			  READ_ONCE(vmswap_detach_seconds) * HZ);
 }
 
-/* The kernel logs each size, so once a second is enough. */
 static void size_look(struct vmswap_device *dev)
 {
 	u64 pages = le64_to_cpu(READ_ONCE(dev->region.header->device_pages));
 
-	if (pages <= dev->pages || pages > VMSWAP_RING_DEVICE_PAGES_MAX ||
-	    time_before(jiffies, dev->size_at + HZ))
+	if (!size_is_due(dev) || pages <= dev->pages ||
+	    pages > VMSWAP_RING_DEVICE_PAGES_MAX)
 		return;
-	dev->size_at = jiffies;
-	vmswap_disk_resize(dev, pages);
+	WRITE_ONCE(dev->size_at, jiffies);
+	WRITE_ONCE(dev->pages, pages);
+	vmswap_disk_size_tell(dev);
 }
 
 /* Whoever removes the device should know what he waits for. */
@@ -409,7 +420,7 @@ static bool state_look(struct vmswap_device *dev)
 	if (!why && host == VMSWAP_HOST_DEAD)
 		why = reason_name(vmswap_read32(&header->host_reason));
 	if (!why && !session_is_ours(dev))
-		why = "the session is not the one that this driver began";
+		why = "the session is not the one that this driver began: bind the driver anew";
 	if (!why && may_give_up(dev))
 		why = "the host is away, and the device is removed";
 	if (why) {
@@ -467,6 +478,8 @@ void vmswap_sleep(struct vmswap_device *dev)
 {
 	WRITE_ONCE(dev->asleep, true);
 	cancel_delayed_work_sync(&dev->look);
+	flush_work(&dev->frees);
+	flush_work(&dev->results);
 }
 
 void vmswap_wake(struct vmswap_device *dev)

@@ -353,7 +353,7 @@ void vmswap_block_store(struct bio *bio, struct bvec_iter to, const void *from);
 void vmswap_block_fill(struct bio *bio, struct bvec_iter to, u32 value);
 int vmswap_disk_add(struct vmswap_device *dev);
 bool vmswap_disk_in_use(const struct vmswap_device *dev);
-void vmswap_disk_resize(struct vmswap_device *dev, u64 pages);
+void vmswap_disk_size_tell(struct vmswap_device *dev);
 
 /* stats.c */
 extern const struct attribute_group *vmswap_disk_groups[];

@@ -316,6 +316,7 @@ guest_is_up ()
     say "guest $1 ran code that its kernel had replaced: it is booted again"
     end_process "$(cat "$dir/$1.pid")"
     rm -f "$dir/$1.in"
+    mv "$dir/$1.console" "$dir/$1.console.before"
     eval "guest_boot $1 $(cat "$dir/$1.arguments")"
     return 1
   fi

@@ -9,12 +9,13 @@ set -e
 # something.
 limits ()
 {
+  # shellcheck disable=SC2034
   for try in 1 2 3; do
     status=0
     ./model --limits "$@" || status=$?
-    [ $status -eq 3 ] || return $status
+    [ "$status" -eq 3 ] || return "$status"
   done
-  return $status
+  return "$status"
 }
 
 limits --ops 250000

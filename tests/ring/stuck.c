@@ -10,9 +10,11 @@
  *   wait      somebody else makes room (a line on stdin when he has)
  *   reboot    a new session begins: posted pages read as errors, never as what
  *             they were before
- *   back      post_head goes back behind posts that were looked at: that ends
- * the session gone      the same, while the server (PID) is stopped; and then
- * the guest is killed */
+ *   back      post_head goes back behind posts that were looked at, which ends
+ *             the session
+ *
+ *   gone      the same while the server (PID) is stopped, and then the guest is
+ *             killed */
 
 #include <config.h>
 
