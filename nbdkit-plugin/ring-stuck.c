@@ -42,8 +42,7 @@ free_early (struct ring *ring, uint32_t head)
   const uint32_t from = stuck->early;
   struct vmswap_ring_post post;
 
-  if (from - ring->post_tail >= head - ring->post_tail ||
-      ring_drain_is_over (ring))
+  if (from - ring->post_tail >= head - ring->post_tail)
     return false;
   for (; stuck->early != head && stuck->early - from < VMSWAP_RING_BATCH;
        ++stuck->early)
@@ -63,8 +62,7 @@ is_freed_later (const struct ring *ring, uint32_t head)
 {
   struct vmswap_ring_post post, later;
 
-  if (!ring_post_copy (ring, ring->post_tail, &post) ||
-      ring_drain_is_over (ring))
+  if (!ring_post_copy (ring, ring->post_tail, &post))
     return false;
   for (uint32_t at = ring->post_tail + 1; at != head; ++at)
     if (ring_post_copy (ring, at, &later) && later.op == VMSWAP_POST_FREE &&
@@ -86,6 +84,8 @@ ring_stuck_turn (struct ring *ring, uint32_t head)
 {
   struct ring_stuck *stuck = &ring->stuck;
 
+  if (ring_drain_is_over (ring))
+    return STUCK_TRY;
   if (free_early (ring, head) || ring_requests_while_stuck (ring))
     return STUCK_BUSY;
   if (stuck->compared != head || stuck->retry) {

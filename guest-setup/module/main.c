@@ -345,8 +345,12 @@ static int vmswap_suspend(struct device *device)
 			dev->disk->disk_name);
 		return -EBUSY;
 	}
-	vmswap_sleep(dev);
+	/* The interrupt, and then the works, of which each may queue look. */
 	disable_irq(pci_irq_vector(dev->pdev, VMSWAP_IVSHMEM_VECTOR));
+	cancel_delayed_work_sync(&dev->look);
+	flush_work(&dev->frees);
+	flush_work(&dev->results);
+	cancel_delayed_work_sync(&dev->look);
 	return 0;
 }
 
@@ -355,7 +359,7 @@ static int vmswap_resume(struct device *device)
 	struct vmswap_device *dev = dev_get_drvdata(device);
 
 	enable_irq(pci_irq_vector(dev->pdev, VMSWAP_IVSHMEM_VECTOR));
-	vmswap_wake(dev);
+	queue_delayed_work(dev->queue, &dev->look, 0);
 	return 0;
 }
 

@@ -110,15 +110,18 @@ void vmswap_broken(struct vmswap_device *dev, const char *why)
 }
 
 /*
- * Has the device grown?  The kernel logs each size, so once a second is enough.
+ * What the device has grown to, or 0.  The kernel logs each size, so once a
+ * second is enough.
  */
-static bool size_is_due(const struct vmswap_device *dev)
+static u64 size_due(const struct vmswap_device *dev)
 {
 	u64 pages = le64_to_cpu(READ_ONCE(dev->region.header->device_pages));
 
-	return pages > READ_ONCE(dev->pages) &&
-	       pages <= VMSWAP_RING_DEVICE_PAGES_MAX &&
-	       time_after_eq(jiffies, READ_ONCE(dev->size_at) + HZ);
+	if (pages <= READ_ONCE(dev->pages) ||
+	    pages > VMSWAP_RING_DEVICE_PAGES_MAX ||
+	    time_before(jiffies, READ_ONCE(dev->size_at) + HZ))
+		return 0;
+	return pages;
 }
 
 /* Is there anything for look to do? */
@@ -133,8 +136,7 @@ bool vmswap_host_changed(struct vmswap_device *dev)
 	case VMSWAP_STARTING:
 		return true;
 	case VMSWAP_LIVE:
-		return host != VMSWAP_HOST_LIVE ||
-		       size_is_due(dev);
+		return host != VMSWAP_HOST_LIVE || size_due(dev);
 	case VMSWAP_QUIESCED:
 		return host != VMSWAP_HOST_QUIESCED;
 	default:
@@ -366,10 +368,9 @@ static bool may_give_up(struct vmswap_device *dev)
 
 static void size_look(struct vmswap_device *dev)
 {
-	u64 pages = le64_to_cpu(READ_ONCE(dev->region.header->device_pages));
+	u64 pages = size_due(dev);
 
-	if (!size_is_due(dev) || pages <= dev->pages ||
-	    pages > VMSWAP_RING_DEVICE_PAGES_MAX)
+	if (!pages)
 		return;
 	WRITE_ONCE(dev->size_at, jiffies);
 	WRITE_ONCE(dev->pages, pages);
@@ -456,11 +457,8 @@ void vmswap_look(struct work_struct *work)
 	struct vmswap_device *dev = container_of(to_delayed_work(work),
 						 struct vmswap_device, look);
 	/* What waits for this must not be waited for by it. */
-	unsigned int noio;
+	unsigned int noio = memalloc_noio_save();
 
-	if (READ_ONCE(dev->asleep))
-		return;
-	noio = memalloc_noio_save();
 	heartbeat_look(dev);
 	if (dev->state == VMSWAP_STARTING)
 		attach_look(dev);
@@ -470,22 +468,6 @@ void vmswap_look(struct work_struct *work)
 		queue_delayed_work(dev->queue, &dev->look,
 				   msecs_to_jiffies(VMSWAP_RING_HEARTBEAT_MS));
 	memalloc_noio_restore(noio);
-}
-
-/* --- Sleep of the system, in which nobody uses the disk. */
-
-void vmswap_sleep(struct vmswap_device *dev)
-{
-	WRITE_ONCE(dev->asleep, true);
-	cancel_delayed_work_sync(&dev->look);
-	flush_work(&dev->frees);
-	flush_work(&dev->results);
-}
-
-void vmswap_wake(struct vmswap_device *dev)
-{
-	WRITE_ONCE(dev->asleep, false);
-	queue_delayed_work(dev->queue, &dev->look, 0);
 }
 
 /* --- Detach. */

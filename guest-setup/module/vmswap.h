@@ -189,7 +189,6 @@ struct vmswap_device {
 
 	enum vmswap_state state;	/* both locks */
 	bool removing;	/* both locks */
-	bool asleep;	/* the system is: the region is not there */
 	const char *broken;	/* why, once the host's words are impossible */
 	u64 pages;	/* of the device; only grows */
 	u64 features;
@@ -293,8 +292,6 @@ bool vmswap_host_full(struct vmswap_device *dev);
 void vmswap_broken(struct vmswap_device *dev, const char *why);
 bool vmswap_host_changed(struct vmswap_device *dev);
 void vmswap_look(struct work_struct *work);
-void vmswap_sleep(struct vmswap_device *dev);
-void vmswap_wake(struct vmswap_device *dev);
 void vmswap_detach(struct vmswap_device *dev);
 
 /* posts.c */

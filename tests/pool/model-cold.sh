@@ -4,20 +4,7 @@
 # read, while threads go on: with full pools, limits, pages that are alike and
 # without a steward.
 set -e
-
-# What the threads come upon is left to chance: three runs at most have to prove
-# something.
-limits ()
-{
-  # shellcheck disable=SC2034
-  for try in 1 2 3; do
-    status=0
-    ./model --limits "$@" || status=$?
-    [ "$status" -eq 3 ] || return "$status"
-  done
-  return "$status"
-}
-
+. "${srcdir:-.}/model-limited.sh"
 ./model --cold --ops 100000
 ./model --cold --ops 100000 --full
 limits --cold --ops 100000
