@@ -11,7 +11,9 @@
  * that saves the guest its doorbell and the server its sleep.  How long pays is
  * learned from how long it sleeps (as KVM does for idle virtual CPUs,
  * halt_poll_ns): a sleep that was short was not worth it.  While it looks,
- * there is no system call but one every SOCKETS_NS. */
+ * there is no system call but one every SOCKETS_NS.  Where more tasks want a
+ * CPU than there are, it does not look: the guest itself could be what has to
+ * wait. */
 
 #include <config.h>
 
@@ -27,6 +29,7 @@
 #include <nbdkit-plugin.h>
 
 #include "bell.h"
+#include "crowd.h"
 #include "fair.h"
 #include "ivshmem-guest.h"
 #include "report.h"
@@ -50,6 +53,8 @@
 #define SHORT_NS UINT64_C (25000)
 #define IN_VAIN_MAX 3u
 #define CALM_NS (50 * MS_NS)
+
+#define CROWD_NS (5 * MS_NS)
 
 /* How long a guest may take to hold still. */
 #define QUIESCE_NS (UINT64_C (5000) * MS_NS)
@@ -332,17 +337,28 @@ relax (void)
 }
 
 static void
+calm_down (struct ivshmem_guest *guest, uint64_t until)
+{
+  guest->in_vain = 0;
+  guest->window_ns = 0;
+  guest->calm_ns = until;
+}
+
+static void
 learn (struct ivshmem_guest *guest, uint64_t slept_ns, uint64_t now)
 {
   uint64_t window = guest->window_ns;
 
+  if (now >= guest->crowd_ns) {
+    guest->crowd_ns = now + CROWD_NS;
+    if (crowd_is ())
+      calm_down (guest, guest->crowd_ns);
+  }
   if (now < guest->calm_ns)
     return;
   guest->in_vain = slept_ns < SHORT_NS ? guest->in_vain + 1 : 0;
   if (guest->in_vain == IN_VAIN_MAX) {
-    guest->in_vain = 0;
-    guest->window_ns = 0;
-    guest->calm_ns = now + CALM_NS;
+    calm_down (guest, now + CALM_NS);
     return;
   }
   if (slept_ns < WINDOW_MAX_NS)

@@ -27,6 +27,7 @@ struct ivshmem_guest {
   uint64_t window_ns;
   unsigned in_vain;    /* looks that the guest waited for to end, in a row */
   uint64_t calm_ns;    /* no looks before */
+  uint64_t crowd_ns;   /* when it is asked again whether a CPU is to spare */
   bool at_work;        /* there was something to do since the last sleep */
   uint64_t idle_ns;    /* since when there is nothing to do, 0: there is */
   uint64_t busy_ns;    /* since when it has not slept, or has said so */

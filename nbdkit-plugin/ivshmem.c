@@ -20,6 +20,7 @@
 
 #include "../service/keep-wire.h"
 #include "bell.h"
+#include "crowd.h"
 #include "human.h"
 #include "ivshmem-guest.h"
 #include "ivshmem.h"
@@ -267,6 +268,7 @@ ivshmem_start (void)
     ivshmem_stop ();
     return -1;
   }
+  crowd_begin ();
   ending = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (ending == -1)
     r = -1;
@@ -324,5 +326,6 @@ ivshmem_free (void)
   if (ending != -1)
     close (ending);
   ending = -1;
+  crowd_end ();
   keep_stop ();
 }
