@@ -56,6 +56,10 @@ extern const char *fuzz_folder (void);
 /* Starts the keys of pools anew: equal inputs meet equal pools. */
 extern void fuzz_restart_random (void);
 
+/* The clock of the ring: it moves on by so much at each look, and when told. */
+extern void fuzz_clock_restart (uint64_t look_ns);
+extern void fuzz_clock_advance (uint64_t ns);
+
 /* libFuzzer's. */
 extern int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
