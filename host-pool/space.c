@@ -68,7 +68,9 @@ wait_space (struct space *space, unsigned milliseconds)
   atomic_fetch_add (&space->waiting, 1);
   while (in_time &&
          atomic_load (&space->serial) <= atomic_load (&space->refused))
-    in_time = lock_wait (&space->lock, &space->cond, milliseconds);
+    /* Even a wait of no time would sleep. */
+    in_time = milliseconds > 0 &&
+              lock_wait (&space->lock, &space->cond, milliseconds);
   atomic_fetch_sub (&space->waiting, 1);
   return in_time ? 0 : -ETIMEDOUT;
 }

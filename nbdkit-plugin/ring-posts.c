@@ -71,6 +71,10 @@ ring_trim_step (struct ring *ring, struct ring_steps *steps, uint64_t page,
   const uint64_t start = traffic_clock ();
   uint64_t n = count - steps->done;
 
+  if (steps->done >= count) { /* it was a longer one when it was begun */
+    *steps = (struct ring_steps){ 0 };
+    return true;
+  }
   if (steps->size == 0)
     steps->size = RING_STEP_MIN;
   if (n > steps->size)
