@@ -64,13 +64,16 @@ wait_space (struct space *space, unsigned milliseconds)
 {
   bool in_time = true;
 
+  /* A timed wait sleeps, even if its time is over. */
+  if (milliseconds == 0)
+    return atomic_load (&space->serial) > atomic_load (&space->refused)
+               ? 0
+               : -ETIMEDOUT;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&space->lock);
   atomic_fetch_add (&space->waiting, 1);
   while (in_time &&
          atomic_load (&space->serial) <= atomic_load (&space->refused))
-    /* Even a wait of no time would sleep. */
-    in_time = milliseconds > 0 &&
-              lock_wait (&space->lock, &space->cond, milliseconds);
+    in_time = lock_wait (&space->lock, &space->cond, milliseconds);
   atomic_fetch_sub (&space->waiting, 1);
   return in_time ? 0 : -ETIMEDOUT;
 }

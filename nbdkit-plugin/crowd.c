@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Owns the descriptor of /proc/loadavg, whose fourth word begins with how many
- * tasks want a CPU at this moment, on all CPUs.
+ * tasks run or are ready to, on all CPUs.  Threads share it: pread has no
+ * position, and the kernel's lock is held for as long as it takes to print.
  *
  * The kernel's pressure (/proc/pressure/cpu) would tell what waiting costs, but
  * as an average of ten seconds; and how long this thread waits says nothing:
@@ -16,12 +17,12 @@
 #include "crowd.h"
 
 static int fd = -1;
-static long cpus;
+static long online;
 
 void
 crowd_begin (void)
 {
-  cpus = sysconf (_SC_NPROCESSORS_ONLN);
+  online = sysconf (_SC_NPROCESSORS_ONLN);
   fd = open ("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 }
 
@@ -33,8 +34,8 @@ crowd_end (void)
   fd = -1;
 }
 
-long
-crowd_size (const char *line)
+bool
+crowd_of (const char *line, long cpus)
 {
   char *end;
   long n;
@@ -42,11 +43,11 @@ crowd_size (const char *line)
   for (unsigned word = 0; word < 3; ++word) {
     line = strchr (line, ' ');
     if (line == NULL)
-      return -1;
+      return false;
     line++;
   }
   n = strtol (line, &end, 10);
-  return end != line && *end == '/' && n >= 0 ? n : -1;
+  return end != line && *end == '/' && n > cpus;
 }
 
 bool
@@ -55,11 +56,11 @@ crowd_is (void)
   char line[128];
   ssize_t n;
 
-  if (fd == -1)
+  if (fd == -1 || online < 1)
     return false;
   n = pread (fd, line, sizeof line - 1, 0);
   if (n <= 0)
     return false;
   line[n] = '\0';
-  return crowd_size (line) > cpus;
+  return crowd_of (line, online);
 }

@@ -11,9 +11,9 @@
  * that saves the guest its doorbell and the server its sleep.  How long pays is
  * learned from how long it sleeps (as KVM does for idle virtual CPUs,
  * halt_poll_ns): a sleep that was short was not worth it.  While it looks,
- * there is no system call but one every SOCKETS_NS.  Where more tasks want a
- * CPU than there are, it does not look: the guest itself could be what has to
- * wait. */
+ * there is no system call but one every SOCKETS_NS, and one every BUSY_NS.
+ * While more tasks are ready to run than there are CPUs it sleeps at once: the
+ * guest itself could be what has to wait. */
 
 #include <config.h>
 
@@ -54,6 +54,8 @@
 #define IN_VAIN_MAX 3u
 #define CALM_NS (50 * MS_NS)
 
+/* How often it is asked whether a CPU is to spare: what a virtual CPU does is
+ * seldom over sooner, and one system call in that time is next to nothing. */
 #define CROWD_NS (5 * MS_NS)
 
 /* How long a guest may take to hold still. */
@@ -341,7 +343,18 @@ calm_down (struct ivshmem_guest *guest, uint64_t until)
 {
   guest->in_vain = 0;
   guest->window_ns = 0;
-  guest->calm_ns = until;
+  if (until > guest->calm_ns)
+    guest->calm_ns = until;
+}
+
+static void
+mind_the_crowd (struct ivshmem_guest *guest, uint64_t now)
+{
+  if (now < guest->crowd_ns)
+    return;
+  guest->crowd_ns = now + CROWD_NS;
+  if (crowd_is ())
+    calm_down (guest, guest->crowd_ns);
 }
 
 static void
@@ -349,11 +362,7 @@ learn (struct ivshmem_guest *guest, uint64_t slept_ns, uint64_t now)
 {
   uint64_t window = guest->window_ns;
 
-  if (now >= guest->crowd_ns) {
-    guest->crowd_ns = now + CROWD_NS;
-    if (crowd_is ())
-      calm_down (guest, guest->crowd_ns);
-  }
+  mind_the_crowd (guest, now);
   if (now < guest->calm_ns)
     return;
   guest->in_vain = slept_ns < SHORT_NS ? guest->in_vain + 1 : 0;
@@ -399,6 +408,7 @@ serve (struct ivshmem_guest *guest)
 
   if (ring->now_ns - guest->busy_ns >= BUSY_NS) {
     guest->busy_ns = ring->now_ns;
+    mind_the_crowd (guest, ring->now_ns);
     fair_busy ();
   }
   if (ring->now_ns >= guest->sockets_ns) {

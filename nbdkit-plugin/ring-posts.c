@@ -68,13 +68,14 @@ bool
 ring_trim_step (struct ring *ring, struct ring_steps *steps, uint64_t page,
                 uint64_t count)
 {
-  const uint64_t start = traffic_clock ();
-  uint64_t n = count - steps->done;
+  uint64_t start, n;
 
   if (steps->done >= count) { /* it was a longer one when it was begun */
     *steps = (struct ring_steps){ 0 };
     return true;
   }
+  start = traffic_clock ();
+  n = count - steps->done;
   if (steps->size == 0)
     steps->size = RING_STEP_MIN;
   if (n > steps->size)
@@ -167,8 +168,12 @@ static enum done
 do_post (struct ring *ring)
 {
   struct vmswap_ring_post post;
+  const bool possible = ring_post_copy (ring, ring->post_tail, &post);
 
-  if (!ring_post_copy (ring, ring->post_tail, &post)) {
+  /* The guest may have put another in the place of a FREE that was begun. */
+  if (!possible || post.op != VMSWAP_POST_FREE)
+    ring->free_steps = (struct ring_steps){ 0 };
+  if (!possible) {
     RING_SET (&ring->region.header->bad_posts, ++ring->bad_posts);
     ring_count (ring, TRAFFIC_RING_BAD, 1);
     return DONE;

@@ -33,7 +33,7 @@
 #define MAX_STEPS 300u
 #define QUOTA (UINT64_C (1) << 20)
 
-/* Steps that came later than others: old inputs mean what they meant. */
+/* Steps that came later than others, where few old inputs have any. */
 #define NEW_STEPS 0xf0u
 
 enum { CHECK_POOL = 1, SCRIBBLED = 2, IN_SESSION = 4, SLOW = 8 };
@@ -97,8 +97,9 @@ make_ring (void)
     fuzz_die ("the export");
 }
 
-/* A region as it is made, but for the magic.  One is made, and used again and
- * again: to make it takes a fifth of the time of an execution. */
+/* A region as it is made, but for the magic: zeroes after the header.  One is
+ * made, and used again and again: to make it takes a fifth of the time of an
+ * execution. */
 static void
 make_region (void)
 {

@@ -4,18 +4,17 @@
  * The pool is compiled with some names replaced: getrandom gives the same
  * keys in every run; mmap and munmap put a page that cannot be touched on both
  * sides of what they map, so that no overrun of the arena or of a table goes
- * unnoticed; madvise populates nothing, for most of it is not used, and memory
- * comes when it is touched; and who waits until now does not sleep, which takes
- * as long as a tenth of an execution.
+ * unnoticed; and madvise populates nothing, for most of it is not used, and
+ * memory comes when it is touched.
  *
- * The ring is compiled with another clock: what waits for half a second is
+ * The ring itself (ring-*.c; what it calls has the real one) is compiled with
+ * another clock: what waits for half a second is
  * reached in a millisecond, and again by the same input; and without locked
  * memory, which costs much and changes nothing. */
 
 #include <config.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +33,6 @@ extern void *fuzz_mmap (void *at, size_t size, int protection, int flags,
 extern int fuzz_munmap (void *at, size_t size);
 extern int fuzz_madvise (void *at, size_t size, int advice);
 extern ssize_t fuzz_getrandom (void *to, size_t size, unsigned flags);
-extern int fuzz_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
-                                const struct timespec *until);
 extern int fuzz_mlock2 (const void *at, size_t size, unsigned flags);
 extern int fuzz_clock_gettime (clockid_t clock, struct timespec *now);
 
@@ -165,19 +162,6 @@ void
 fuzz_restart_random (void)
 {
   random_state = 1;
-}
-
-int
-fuzz_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
-                     const struct timespec *until)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  if (now.tv_sec > until->tv_sec ||
-      (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
-    return ETIMEDOUT;
-  return pthread_cond_timedwait (cond, mutex, until);
 }
 
 int

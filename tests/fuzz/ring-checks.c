@@ -9,10 +9,7 @@
 #include "fuzz.h"
 #include "ring-checks.h"
 
-/* The steps in which a range of the device is dropped, at the most. */
-#define RANGE_STEPS (device_pages / RING_STEP_MIN + 1)
-
-/* Pages brought into the cache in a turn. */
+/* Pages brought into the cache in a turn (AT_ONCE of ring-ahead.c). */
 #define BROUGHT_MOST 8u
 
 static uint64_t device_pages;
@@ -34,11 +31,18 @@ ring_checks_begin (const struct ring *ring, uint64_t pages)
   FUZZ_CHECK (!ring->draining);
 }
 
+/* The steps in which a range of the device is dropped, at the most. */
+static uint64_t
+range_steps (void)
+{
+  return device_pages / RING_STEP_MIN + 1;
+}
+
 /* A post is refused, and given up; it is a FREE, and was done early, too. */
 static uint64_t
 turns_for_posts (const struct ring *ring)
 {
-  return (uint64_t) RING_COUNT (ring, POSTS) * (3 + 2 * RANGE_STEPS);
+  return (uint64_t) RING_COUNT (ring, POSTS) * (3 + 2 * range_steps ());
 }
 
 /* And whatever the guest may have asked for, or given hints of: each may make
@@ -47,7 +51,7 @@ static uint64_t
 turns_for_all (const struct ring *ring)
 {
   return 2 * turns_for_posts (ring) +
-         RING_COUNT (ring, REQUESTS) * (2 + 2 * RANGE_STEPS) +
+         RING_COUNT (ring, REQUESTS) * (2 + 2 * range_steps ()) +
          (uint64_t) RING_COUNT (ring, HINTS) *
              (1 + RING_AHEAD_QUEUE / BROUGHT_MOST);
 }
