@@ -68,16 +68,14 @@ bool
 ring_trim_step (struct ring *ring, struct ring_steps *steps, uint64_t page,
                 uint64_t count)
 {
-  uint64_t start, n;
+  const uint64_t start = traffic_clock ();
+  uint64_t n;
 
-  if (steps->done >= count) { /* it was a longer one when it was begun */
-    *steps = (struct ring_steps){ 0 };
-    return true;
-  }
-  start = traffic_clock ();
+  if (steps->page != page || steps->count != count)
+    *steps = (struct ring_steps){ .page = page,
+                                  .count = count,
+                                  .size = RING_STEP_MIN };
   n = count - steps->done;
-  if (steps->size == 0)
-    steps->size = RING_STEP_MIN;
   if (n > steps->size)
     n = steps->size;
   serve_try_trim (ring->conn, n * POOL_PAGE_SIZE,
@@ -168,12 +166,8 @@ static enum done
 do_post (struct ring *ring)
 {
   struct vmswap_ring_post post;
-  const bool possible = ring_post_copy (ring, ring->post_tail, &post);
 
-  /* The guest may have put another in the place of a FREE that was begun. */
-  if (!possible || post.op != VMSWAP_POST_FREE)
-    ring->free_steps = (struct ring_steps){ 0 };
-  if (!possible) {
+  if (!ring_post_copy (ring, ring->post_tail, &post)) {
     RING_SET (&ring->region.header->bad_posts, ++ring->bad_posts);
     ring_count (ring, TRAFFIC_RING_BAD, 1);
     return DONE;

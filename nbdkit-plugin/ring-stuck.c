@@ -45,7 +45,7 @@ free_early (struct ring *ring, uint32_t head)
   if (from - ring->post_tail >= head - ring->post_tail)
     return false;
   for (; stuck->early != head && stuck->early - from < VMSWAP_RING_BATCH;
-       ++stuck->early) {
+       ++stuck->early)
     if (ring_post_copy (ring, stuck->early, &post) &&
         post.op == VMSWAP_POST_FREE) {
       stuck->retry = true;
@@ -53,9 +53,6 @@ free_early (struct ring *ring, uint32_t head)
         stuck->early++;
       return true;
     }
-    /* It may have been a FREE when it was begun. */
-    stuck->steps = (struct ring_steps){ 0 };
-  }
   return stuck->early != from;
 }
 

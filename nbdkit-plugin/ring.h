@@ -52,6 +52,7 @@ struct ring_region {
 
 /* Pages of a range that were done, when it is done in steps. */
 struct ring_steps {
+  uint64_t page, count; /* the range; a guest may change it meanwhile */
   uint64_t done;
   uint32_t size; /* of the next step */
 };

@@ -242,22 +242,24 @@ move (struct input *input)
 {
   static const uint8_t shifts[4] = { 0, 4, 8, 24 };
   struct vmswap_ring_header *header = ring.region.header;
+  const struct {
+    vmswap_le32 *index;
+    uint32_t tail, count;
+  } ends[4] = {
+    { &header->post_head, ring.post_tail, RING_COUNT (&ring, POSTS) },
+    { &header->post_head, ring.post_tail, RING_COUNT (&ring, POSTS) },
+    { &header->submit_head, ring.requests.submit_tail,
+      RING_COUNT (&ring, SUBMITS) },
+    { &header->hint_head, ring.hint_tail, RING_COUNT (&ring, HINTS) },
+  };
   const uint8_t how = input_u8 (input);
   const uint32_t amount = (uint32_t) (int8_t) input_u8 (input)
                           << shifts[how >> 4 & 3];
-  const bool is_hints = (how & 3) == 3, is_submits = (how & 3) == 2;
-  vmswap_le32 *index = is_hints     ? &header->hint_head
-                       : is_submits ? &header->submit_head
-                                    : &header->post_head;
-  const uint32_t tail = is_hints     ? ring.hint_tail
-                        : is_submits ? ring.requests.submit_tail
-                                     : ring.post_tail;
-  const uint32_t count = is_hints     ? RING_COUNT (&ring, HINTS)
-                         : is_submits ? RING_COUNT (&ring, SUBMITS)
-                                      : RING_COUNT (&ring, POSTS);
-  const uint32_t origins[4] = { *index, tail, tail + count, ring.stuck.early };
+  const uint32_t origins[4] = { *ends[how & 3].index, ends[how & 3].tail,
+                                ends[how & 3].tail + ends[how & 3].count,
+                                ring.stuck.early };
 
-  *index = origins[how >> 2 & 3] + amount;
+  *ends[how & 3].index = origins[how >> 2 & 3] + amount;
 }
 
 /* The operator lowers the guest's quota to some pages, so that the pool refuses

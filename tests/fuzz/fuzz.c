@@ -8,9 +8,9 @@
  * memory comes when it is touched.
  *
  * The ring itself (ring-*.c; what it calls has the real one) is compiled with
- * another clock: what waits for half a second is
- * reached in a millisecond, and again by the same input; and without locked
- * memory, which costs much and changes nothing. */
+ * another clock: what waits for half a second is reached in a millisecond, and
+ * again by the same input; and without locked memory, which costs much and
+ * changes nothing. */
 
 #include <config.h>
 
