@@ -15,6 +15,11 @@
  *  3. A segment whose headers make no sense (damage, or places that a killed
  *     process gave out and never filled) is emptied by way of the page tables
  *     instead: slower, but no page depends on another's header.
+ *  4. A step that ends well has filled less of its lane than the victim was
+ *     large.  So it has what it needs as long as one segment of the reserve is
+ *     there when it begins, and what it took comes back with the victim.  Lanes
+ *     are sealed between two steps, never in the middle of one: what a step had
+ *     of the reserve would be gone, and nothing could be cleaned any more.
  *
  * Lock: cleaner->lock: one cleaner at a time. */
 
@@ -491,4 +496,21 @@ cleaner_try (struct pool *pool, enum clean_effort effort)
   err = step_locked (pool, effort);
   lock_release (&pool->cleaner.lock);
   return err;
+}
+
+void
+cleaner_seal (struct pool *pool)
+{
+  ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&pool->cleaner.lock);
+  lanes_seal (&pool->lanes);
+}
+
+bool
+cleaner_try_seal (struct pool *pool)
+{
+  if (!lock_try (&pool->cleaner.lock))
+    return false;
+  lanes_seal (&pool->lanes);
+  lock_release (&pool->cleaner.lock);
+  return true;
 }

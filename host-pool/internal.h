@@ -336,6 +336,11 @@ extern int cleaner_step (struct pool *pool, enum clean_effort effort);
  * cleaner must not change; it may take that one long. */
 extern int cleaner_try (struct pool *pool, enum clean_effort effort);
 
+/* lanes_seal, between two steps.  cleaner_try_seal is for writers; false:
+ * somebody else cleans. */
+extern void cleaner_seal (struct pool *pool);
+extern bool cleaner_try_seal (struct pool *pool);
+
 /* steward.c */
 
 /* A batch is DONE: cold.c. */

@@ -119,8 +119,7 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
     busy = 0;
     /* In a small pool, what is worth cleaning may be in the open segments. */
     if (err == -ENOENT && !sealed) {
-      lanes_seal (&pool->lanes);
-      sealed = true;
+      sealed = cleaner_try_seal (pool);
       continue;
     }
     /* Nothing to clean, or no room to clean into, or busy: only segments on
@@ -178,6 +177,24 @@ pool_release_memory (struct pool *pool)
   frames_trim (&pool->frames);
 }
 
+/* Cleans a segment.  Those cleaned before it give the room for that, as soon as
+ * readers have let go of them. */
+static int
+compact_step (struct pool *pool)
+{
+  unsigned waits = 0, refusals = 0;
+  int err;
+
+  for (;;) {
+    pool_reap (pool);
+    err = cleaner_step (pool, CLEAN_IDLE);
+    if (err != -ENOSPC || ++waits > GRACE_ROUNDS ||
+        (!more_is_coming (pool) && ++refusals > REFUSALS))
+      return err;
+    wait_a_little (waits);
+  }
+}
+
 int
 pool_compact (struct pool *pool)
 {
@@ -189,18 +206,17 @@ pool_compact (struct pool *pool)
   sharing_weigh (pool);
   while (sharing_sweep (pool))
     ;
-  lanes_seal (&pool->lanes);
+  cleaner_seal (pool);
   /* Cleaning makes room for more groups, and those leave more to clean. */
   do {
     cooled = atomic_load (&pool->cold.cooled);
     room = cold_finish (pool);
-    do {
-      pool_reap (pool);
-      err = cleaner_step (pool, CLEAN_IDLE);
-    } while (err == 0);
+    do
+      err = compact_step (pool);
+    while (err == 0);
   } while (!room && atomic_load (&pool->cold.cooled) > cooled &&
            ++rounds < COMPACT_ROUNDS);
-  lanes_seal (&pool->lanes);
+  cleaner_seal (pool);
   pool_release_memory (pool);
   return err == -ENOENT || err == -EAGAIN ? 0 : err;
 }

@@ -142,7 +142,7 @@ tidy_up (struct pool *pool, struct watch *watch)
   /* Not between the writes of a trickle: each would open a segment. */
   if (watch->now - watch->append_at > SEAL_AFTER &&
       watch->total != watch->sealed) {
-    lanes_seal (&pool->lanes);
+    cleaner_seal (pool);
     watch->sealed = watch->total;
   }
   done = clean (pool, CLEAN_IDLE, 0);
