@@ -352,7 +352,8 @@ check_limit (struct adoption *adoption)
 }
 
 /* Every pool leaves the cleaner's reserve, or the room that its fixed tables
- * take in the account. */
+ * take in the account, or segments to spare (image.c): a process that is killed
+ * may leave the first two used up. */
 static int
 check_reserve (struct adoption *adoption)
 {

@@ -5,7 +5,7 @@
  *  1. used <= limit: arena_charge is the only way up.  The one exception is
  *     the adoption of a full pool whose process was killed: what was open and
  *     in the cleaner's hands is partly wasted then, and the excess lasts
- *     until the cleaner has made up for it.
+ *     until the cleaner has made up for it; nobody else gets a segment before.
  *  2. Memory of the mapping that is in use was populated first, so no access
  *     to it can fail.
  *  3. Nothing in the mapping is a pointer.
@@ -54,6 +54,13 @@ arena_left (const struct arena *arena)
   const uint64_t used = atomic_load (&arena->used);
 
   return used < arena->limit ? arena->limit - used : 0;
+}
+
+bool
+arena_is_over (const struct arena *arena)
+{
+  return atomic_load_explicit (&arena->used, memory_order_relaxed) >
+         arena->limit;
 }
 
 void

@@ -80,6 +80,9 @@ extern unsigned arena_nr_cpus (const struct arena *arena, unsigned most);
 /* What may still be charged. */
 extern uint64_t arena_left (const struct arena *arena);
 
+/* Is it above its limit, as an adopted one may be? */
+extern bool arena_is_over (const struct arena *arena);
+
 /* False: the limit would be exceeded. */
 extern bool arena_charge (struct arena *arena, uint64_t bytes);
 

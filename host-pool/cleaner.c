@@ -15,11 +15,12 @@
  *  3. A segment whose headers make no sense (damage, or places that a killed
  *     process gave out and never filled) is emptied by way of the page tables
  *     instead: slower, but no page depends on another's header.
- *  4. A step that ends well has filled less of its lane than the victim was
- *     large.  So it has what it needs as long as one segment of the reserve is
- *     there when it begins, and what it took comes back with the victim.  Lanes
- *     are sealed between two steps, never in the middle of one: what a step had
- *     of the reserve would be gone, and nothing could be cleaned any more.
+ *  4. A step needs one segment of the reserve at the most: what lives in the
+ *     victim fits in one, and goes to one lane, since a segment holds single
+ *     blobs or groups.  The victim makes up for that once it is reaped
+ *     (put_free_locked).  So there always is one to begin with, or one on its
+ *     way.  Lanes are sealed between two steps, never in the middle of one: it
+ *     would need a second one then, and could leave none.
  *
  * Lock: cleaner->lock: one cleaner at a time. */
 

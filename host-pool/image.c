@@ -35,6 +35,13 @@
 /* A pool in a file may grow to this many times its first limit. */
 #define ROOM 4
 
+/* Segments of a file beyond that.  A process that is killed leaves segments
+ * nearly empty, those that it cleaned into, and the next one needs others to
+ * clean into: with some to spare, even a full pool that is killed again before
+ * it has got anywhere can be adopted.  They take no memory. */
+#define SPARE 16u
+#define SEGMENTS_MAX (POOL_MAX_LIMIT / POOL_SEGMENT_SIZE)
+
 void
 image_reason (const struct pool_config *config, const char *fmt, ...)
 {
@@ -76,15 +83,18 @@ layout (struct vmswap_image_super *super)
 static int
 make_super (struct vmswap_image_super *super, uint64_t room)
 {
+  const uint64_t segments = room / POOL_SEGMENT_SIZE + SPARE;
+
   memset (super, 0, sizeof *super);
   memcpy (super->magic, VMSWAP_IMAGE_MAGIC, sizeof super->magic);
   super->version = VMSWAP_IMAGE_VERSION;
   super->page_size = POOL_PAGE_SIZE;
   super->segment_size = POOL_SEGMENT_SIZE;
   super->volumes_count = POOL_MAX_VOLUMES;
-  super->segments_count = room / POOL_SEGMENT_SIZE;
+  super->segments_count = segments < SEGMENTS_MAX ? segments : SEGMENTS_MAX;
   /* Page tables may take the whole limit, when all pages are fill pages. */
-  super->frames_count = room / POOL_PAGE_SIZE;
+  super->frames_count =
+      super->segments_count * (POOL_SEGMENT_SIZE / POOL_PAGE_SIZE);
   layout (super);
   return getrandom (super->key, sizeof super->key, 0) == sizeof super->key
              ? 0
@@ -119,7 +129,7 @@ fault_of (const struct vmswap_image_super *super, uint64_t file_size)
   if (super->page_size != POOL_PAGE_SIZE ||
       super->segment_size != POOL_SEGMENT_SIZE ||
       super->volumes_count != POOL_MAX_VOLUMES || super->segments_count == 0 ||
-      super->segments_count > POOL_MAX_LIMIT / POOL_SEGMENT_SIZE ||
+      super->segments_count > SEGMENTS_MAX ||
       /* Whoever needs a frame counts on the limit to end before they do. */
       super->frames_count / (POOL_SEGMENT_SIZE / POOL_PAGE_SIZE) <
           super->segments_count ||
@@ -293,12 +303,27 @@ open_file (const struct pool_config *config)
   return err ? err : fd;
 }
 
+/* Without the segments to spare.  The largest image has none; nor had those
+ * that were made before there were any: these may keep the limit that they
+ * have. */
+static uint64_t
+room_of (const struct vmswap_image_super *super)
+{
+  const uint64_t all = (uint64_t) super->segments_count * POOL_SEGMENT_SIZE;
+  const uint64_t spare = (uint64_t) SPARE * POOL_SEGMENT_SIZE;
+  const uint64_t room = all < POOL_MAX_LIMIT && all > spare ? all - spare : all;
+
+  if (room >= super->limit)
+    return room;
+  return super->limit < all ? super->limit : all;
+}
+
 /* A superblock found must have room for the limit of today. */
 static int
 check_room (const struct pool_config *config,
             const struct vmswap_image_super *super)
 {
-  const uint64_t room = (uint64_t) super->segments_count * POOL_SEGMENT_SIZE;
+  const uint64_t room = room_of (super);
 
   if (config->limit <= room)
     return 0;

@@ -236,6 +236,7 @@ lane_seal (struct lanes *lanes, struct lane *lane)
 void
 lanes_seal (struct lanes *lanes)
 {
+  lock_must_be_held (LOCK_CLEANER);
   for (unsigned i = 0; i < lanes->nr; ++i)
     lane_seal (lanes, &lanes->lane[i]);
   lane_seal (lanes, &lanes->survivors);

@@ -62,8 +62,9 @@ extern bool lanes_have_room (struct lanes *lanes, uint32_t bytes);
 extern int lane_prepare (struct lanes *lanes, uint32_t bytes);
 extern bool lane_try (struct lanes *lanes, uint32_t bytes, struct place *ret);
 
-/* Seals all open segments and gives their unused ends back to the host.  Not
- * while the cleaner is in the middle of a step: use cleaner_seal. */
+/* Seals all open segments and gives their unused ends back to the host.  The
+ * cleaner's lock is held (cleaner_seal), so that it is not in the middle of a
+ * step. */
 extern void lanes_seal (struct lanes *lanes);
 
 /* Bytes appended by writers, ever; by the cleaner and as groups. */

@@ -30,6 +30,13 @@ note_released (const struct lock *lock)
   if (held[lock->rank]-- == 0)
     abort ();
 }
+
+static void
+note_needed (enum lock_rank rank)
+{
+  if (held[rank] == 0)
+    abort ();
+}
 #else
 static inline void
 note_acquired (const struct lock *lock, bool same_rank_allowed)
@@ -42,6 +49,12 @@ static inline void
 note_released (const struct lock *lock)
 {
   (void) lock;
+}
+
+static inline void
+note_needed (enum lock_rank rank)
+{
+  (void) rank;
 }
 #endif
 
@@ -106,6 +119,12 @@ lock_release (struct lock *lock)
 {
   note_released (lock);
   must (pthread_mutex_unlock (&lock->mutex));
+}
+
+void
+lock_must_be_held (enum lock_rank rank)
+{
+  note_needed (rank);
 }
 
 void

@@ -40,6 +40,10 @@ extern struct lock *lock_acquire (struct lock *lock);
 extern bool lock_try (struct lock *lock);
 extern void lock_release (struct lock *lock);
 
+/* For what may be done only under a lock of that rank: builds with
+ * --enable-lock-checks abort if the thread holds none. */
+extern void lock_must_be_held (enum lock_rank rank);
+
 /* For those that hold several locks of one rank, always in index order:
  * stripes_lock_all and lanes_lock_all. */
 extern void lock_acquire_same_rank (struct lock *lock);

@@ -135,7 +135,9 @@ extern int pool_wait_space (struct pool *pool, unsigned milliseconds);
 extern int volume_wait_space (struct volume *volume, unsigned milliseconds);
 
 /* Does at once all that the steward would do with an idle pool: compact, and
- * give free memory back to the host.  For tests, benches and the operator. */
+ * give free memory back to the host.  For tests, benches and the operator.
+ * -ENOSPC: a reader, that lost its CPU say, held what was to be freed for longer
+ * than anybody waits; the pool is whole, and it may be called again. */
 extern int pool_compact (struct pool *pool);
 
 /* Proves every invariant of the pool; stops all writers while it looks.

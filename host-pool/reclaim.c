@@ -33,6 +33,9 @@ pool_reap (struct pool *pool)
 {
   const unsigned n = segments_reap (&pool->segments);
 
+  /* An adopted pool gets back to its limit first: see segment_take. */
+  if (arena_is_over (&pool->arena))
+    segments_give_back (&pool->segments, 0);
   if (n)
     space_notify (&pool->space);
   return n;
@@ -111,17 +114,19 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
       refusals = 0;
       continue;
     }
+    /* In a small pool, what is worth cleaning may be in the open segments. */
+    if (err == -ENOENT && !sealed) {
+      sealed = cleaner_try_seal (pool);
+      if (sealed)
+        continue;
+      err = -EBUSY;
+    }
     /* What the other frees may be had before he is done. */
     if (err == -EBUSY) {
       wait_a_little (++busy);
       continue;
     }
     busy = 0;
-    /* In a small pool, what is worth cleaning may be in the open segments. */
-    if (err == -ENOENT && !sealed) {
-      sealed = cleaner_try_seal (pool);
-      continue;
-    }
     /* Nothing to clean, or no room to clean into, or busy: only segments on
      * their way, or writers about to finish, can change that.  More than
      * once, because they may have arrived since the cleaner looked. */

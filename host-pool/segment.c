@@ -219,7 +219,7 @@ take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
   /* What becomes cold takes less than before: the segment comes back. */
   if (user == SEGMENT_FOR_CLEANER ||
       (user == SEGMENT_FOR_COLD &&
-       segments->reserve.length == SEGMENT_RESERVE)) {
+       segments->reserve.length >= SEGMENT_RESERVE)) {
     *ret = list_pop (segments, &segments->reserve);
     /* Those that have memory lie in front. */
     if (segments->nr_unbacked > segments->reserve.length)
@@ -264,6 +264,10 @@ segment_take (struct segments *segments, enum segment_user user, uint32_t *ret)
   uint32_t segment;
   int err;
 
+  /* Else a pool that is killed again and again before it is back at its limit
+   * would be further above it each time. */
+  if (user != SEGMENT_FOR_CLEANER && arena_is_over (arena))
+    return -ENOSPC;
   err = take_free (segments, user, &segment);
   if (err)
     return err;
@@ -439,14 +443,14 @@ segments_release_reserve (struct segments *segments)
 
     lock_acquire (&segments->lock);
     segment = list_pop (segments, &segments->reserve);
-    segments->nr_punching = segment != SEGMENT_NONE;
+    segments->nr_punching += segment != SEGMENT_NONE;
     lock_release (&segments->lock);
     if (segment == SEGMENT_NONE)
       return;
     arena_punch (arena, arena_segment (arena, segment), POOL_SEGMENT_SIZE);
     lock_acquire (&segments->lock);
     list_append (segments, &segments->reserve, segment);
-    segments->nr_punching = 0;
+    segments->nr_punching--;
     if (segments->nr_unbacked < segments->reserve.length)
       segments->nr_unbacked++;
     lock_release (&segments->lock);
@@ -458,6 +462,8 @@ segments_available (struct segments *segments)
 {
   const uint64_t left = arena_left (segments->arena);
 
+  if (arena_is_over (segments->arena))
+    return 0;
   ACQUIRE_LOCK_FOR_CURRENT_SCOPE (&segments->lock);
   return segments->ready.length + left / POOL_SEGMENT_SIZE;
 }

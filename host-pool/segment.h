@@ -51,7 +51,8 @@ struct segments {
   uint32_t nr_charged;      /* segments that may hold memory */
   uint32_t nr_unbacked;     /* of the reserve: charged, but hold none now; they
                              * are the last of its list */
-  uint32_t nr_punching;     /* of the reserve: losing their memory right now */
+  uint32_t nr_punching;     /* of the reserve, too: they are losing their memory
+                             * right now, and are not on its list */
   _Atomic uint32_t transit; /* taken, and not in a lane yet */
   _Atomic uint32_t next_birth;
   _Atomic uint64_t opened; /* how many lanes have opened, ever */
@@ -65,7 +66,9 @@ extern int segments_create (struct segments *segments, struct arena *arena,
 extern void segments_destroy (struct segments *segments);
 
 /* A free segment, now OPEN and backed by memory.  Makes system calls: no lock
- * may be held.  -ENOSPC: the limit is reached.  -ENOMEM. */
+ * may be held.  -ENOSPC: the limit is reached; or passed, in an adopted pool:
+ * then segments go to the cleaner alone, or back to the host, until it is not.
+ * -ENOMEM. */
 extern int segment_take (struct segments *segments, enum segment_user user,
                          uint32_t *ret);
 

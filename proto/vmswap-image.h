@@ -47,7 +47,8 @@ struct vmswap_image_super {
   uint32_t page_size;    /* 4096 */
   uint32_t segment_size; /* 1 MiB */
   uint32_t volumes_count;
-  uint32_t segments_count; /* the most there can be: room for a larger limit */
+  uint32_t segments_count; /* the most there can be: room for a larger limit,
+                            * and some to spare */
   uint32_t frames_count;   /* likewise */
   uint64_t generation;     /* of this superblock; the higher one counts */
   uint64_t limit;          /* host memory for everything, bytes */

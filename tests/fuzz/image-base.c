@@ -136,9 +136,9 @@ fill_volumes (struct pool *pool)
     if (r == 1)
       waste (pool);
     if (r == 2)
-      lanes_seal (&pool->lanes);
+      cleaner_seal (pool);
     if (r == LAST_COLD_RUN) {
-      lanes_seal (&pool->lanes);
+      cleaner_seal (pool);
       cold_finish (pool);
     }
   }
@@ -146,7 +146,7 @@ fill_volumes (struct pool *pool)
   for (unsigned i = 0; i < base.nr_pages; i += 2)
     if (!stays_whole (i))
       write_page (volume[base.page[i].volume], &base.page[i]);
-  lanes_seal (&pool->lanes);
+  cleaner_seal (pool);
   /* And one is open, as a killed process leaves it. */
   for (unsigned i = 1; i < base.nr_pages; i += 6)
     if (!stays_whole (i))

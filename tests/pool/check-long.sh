@@ -44,6 +44,7 @@ run ./volumes
 run ./quota --pool 16M --seed 2
 run ./quota --pool 200M --seed 3
 run ./full-restart --rounds 100
+run ./killed-full --rounds 5000
 run ./loss --ops 100000
 run ./damage
 run ./restart --cycles 1000

@@ -14,7 +14,7 @@
 #define CHECK(condition) DRIVER_CHECK (&driver, condition)
 
 #define REQUESTS 2000u
-#define PACE_NS 80000
+#define PACE_NS 80000 /* less than WINDOW_MAX_NS of ivshmem-guest.c */
 
 static struct driver driver;
 

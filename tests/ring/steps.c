@@ -26,6 +26,7 @@ static struct vmswap_ring_header header;
 static struct vmswap_ring_post posts[POSTS];
 static struct ring ring;
 static uint8_t dropped[PAGES];
+static uint64_t uncached[2]; /* the first and the end of the last step */
 static unsigned steps;
 
 void *
@@ -45,6 +46,9 @@ serve_try_trim (struct conn *conn, uint32_t bytes, uint64_t offset)
   CHECK (conn == ring.conn);
   CHECK (n > 0 && page >= post->page && page + n <= post->page + post->arg);
   memset (dropped + page, 1, n);
+  CHECK (uncached[1] == 0); /* the step before was done with */
+  uncached[0] = page;
+  uncached[1] = page + n;
   steps++;
   return 0;
 }
@@ -52,7 +56,8 @@ serve_try_trim (struct conn *conn, uint32_t bytes, uint64_t offset)
 void
 ring_cache_drop (struct ring *r, uint64_t page, uint64_t count)
 {
-  CHECK (r == &ring && count > 0 && dropped[page] && dropped[page + count - 1]);
+  CHECK (r == &ring && page == uncached[0] && page + count == uncached[1]);
+  uncached[1] = 0;
 }
 
 void
@@ -157,7 +162,7 @@ finish (const struct vmswap_ring_post *post)
 
   while (ring.post_tail != header.post_head)
     CHECK (ring_posts_turn (&ring));
-  CHECK (header.post_tail == ring.post_tail);
+  CHECK (header.post_tail == ring.post_tail && uncached[1] == 0);
   CHECK (steps - before <= post->arg / RING_STEP_MIN + 1);
   for (uint32_t i = 0; i < post->arg; ++i)
     CHECK (dropped[post->page + i]);

@@ -239,7 +239,7 @@ test_cleaner (void)
   bool bad[PAGES] = { false };
 
   fill (volume, 0, 1);
-  lanes_seal (&pool->lanes);
+  cleaner_seal (pool);
   fill (volume, 0, 2); /* half of every segment is dead now */
   bad[1] = true;
   blob_of (volume, 1)[6] ^= 0xff; /* its length */
