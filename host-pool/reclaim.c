@@ -84,6 +84,15 @@ more_is_coming (struct pool *pool)
          atomic_load (&pool->segments.transit) != 0;
 }
 
+/* The cleaner was refused again, and nothing can change that.  Not the first
+ * time, because what was on its way may have arrived since the cleaner looked.
+ */
+static bool
+nothing_comes (struct pool *pool, unsigned *refusals)
+{
+  return !more_is_coming (pool) && ++*refusals > REFUSALS;
+}
+
 static void
 nap (void)
 {
@@ -128,9 +137,8 @@ pool_reclaim (struct pool *pool, enum reclaim_need need)
     }
     busy = 0;
     /* Nothing to clean, or no room to clean into, or busy: only segments on
-     * their way, or writers about to finish, can change that.  More than
-     * once, because they may have arrived since the cleaner looked. */
-    if (err != -EAGAIN && !more_is_coming (pool) && ++refusals > REFUSALS)
+     * their way, or writers about to finish, can change that. */
+    if (err != -EAGAIN && nothing_comes (pool, &refusals))
       return err == -ENOMEM ? err : -ENOSPC;
     if (++waits > GRACE_ROUNDS)
       return -ENOSPC;
@@ -193,8 +201,8 @@ compact_step (struct pool *pool)
   for (;;) {
     pool_reap (pool);
     err = cleaner_step (pool, CLEAN_IDLE);
-    if (err != -ENOSPC || ++waits > GRACE_ROUNDS ||
-        (!more_is_coming (pool) && ++refusals > REFUSALS))
+    if (err != -ENOSPC || nothing_comes (pool, &refusals) ||
+        ++waits > GRACE_ROUNDS)
       return err;
     wait_a_little (waits);
   }

@@ -219,7 +219,7 @@ take_free (struct segments *segments, enum segment_user user, uint32_t *ret)
   /* What becomes cold takes less than before: the segment comes back. */
   if (user == SEGMENT_FOR_CLEANER ||
       (user == SEGMENT_FOR_COLD &&
-       segments->reserve.length >= SEGMENT_RESERVE)) {
+       segments->reserve.length == SEGMENT_RESERVE)) {
     *ret = list_pop (segments, &segments->reserve);
     /* Those that have memory lie in front. */
     if (segments->nr_unbacked > segments->reserve.length)

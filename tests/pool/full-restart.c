@@ -28,15 +28,7 @@ static uint64_t used;  /* the first of them were written */
 static void
 start (void)
 {
-  char reason[256] = "";
-
-  config.reason = reason;
-  config.reason_size = sizeof reason;
-  const int rc = pool_create (&config, &pool);
-
-  if (rc != 0)
-    FAIL ("limit %llu MiB: not adopted: %d: %s",
-          (unsigned long long) (config.limit / MIB), rc, reason);
+  pool = test_create (&config);
   CHECK_RC (volume_open (pool, "v", pages * PAGE, &volume, NULL), 0);
 }
 
@@ -135,24 +127,22 @@ main (int argc, char *argv[])
 {
   static const unsigned limits[] = { 16, 17, 20, 24, 48 };
   uint64_t seed = time (NULL), rounds = 4;
-  char dir[] = "/dev/shm/vmswap-full-XXXXXX";
-  char file[sizeof dir + 20];
+  struct test_state state;
 
   test_seed_and_count (argc, argv, "rounds", &seed, &rounds);
   rng.state = seed;
   content_init (seed);
-  if (mkdtemp (dir) == NULL) {
+  if (!test_state_make (&state)) {
     printf ("skipped: no tmpfs at /dev/shm\n");
     return 77;
   }
-  config.state = dir;
-  snprintf (file, sizeof file, "%s/pool.vmswap", dir);
+  config.state = state.dir;
   for (uint64_t i = 0; i < rounds; ++i)
     for (unsigned l = 0; l < sizeof limits / sizeof limits[0]; ++l) {
       round_of (limits[l] * MIB);
-      remove (file);
+      remove (state.image);
     }
-  remove (dir);
+  test_state_remove (&state);
   printf ("full pools adopted: %s: ok\n", test_context);
   return 0;
 }

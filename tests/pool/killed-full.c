@@ -36,15 +36,9 @@ static struct pool_config config;
 static void
 start (void)
 {
-  char reason[256] = "";
   struct pool_stats stats;
 
-  config.reason = reason;
-  config.reason_size = sizeof reason;
-  const int rc = pool_create (&config, &pool);
-
-  if (rc != 0)
-    FAIL ("not adopted: %d: %s", rc, reason);
+  pool = test_create (&config);
   CHECK_RC (volume_open (pool, "v", PAGES * PAGE, &volume, NULL), 0);
   pool_get_stats (pool, &stats);
   CHECK_LE (stats.used, config.limit + MOST_ABOVE);
@@ -169,21 +163,19 @@ int
 main (int argc, char *argv[])
 {
   uint64_t seed = time (NULL), rounds = 300;
-  char dir[] = "/dev/shm/vmswap-killed-XXXXXX";
-  char file[sizeof dir + 20];
+  struct test_state state;
   struct rng rng;
 
   test_seed_and_count (argc, argv, "rounds", &seed, &rounds);
   rng.state = seed;
   content_init (seed);
-  if (mkdtemp (dir) == NULL) {
+  if (!test_state_make (&state)) {
     printf ("skipped: no tmpfs at /dev/shm\n");
     return 77;
   }
-  snprintf (file, sizeof file, "%s/pool.vmswap", dir);
   config =
       (struct pool_config){ .limit = FIRST_LIMIT,
-                            .state = dir,
+                            .state = state.dir,
                             .cold = { .on = true, .cpu = 100, .level = 1 } };
   start ();
   pool_destroy (pool);
@@ -194,8 +186,7 @@ main (int argc, char *argv[])
   for (unsigned round = 0; round < rounds; ++round)
     round_of (round, &rng);
   look ();
-  remove (file);
-  remove (dir);
+  test_state_remove (&state);
   printf ("full pools killed in a row: %s: ok\n", test_context);
   return 0;
 }

@@ -273,22 +273,19 @@ int
 main (int argc, char *argv[])
 {
   uint64_t seed = time (NULL), ops = 4000;
-  char dir[] = "/dev/shm/vmswap-loss-XXXXXX";
-  char file[sizeof dir + 20];
+  struct test_state state;
 
   test_seed_and_count (argc, argv, "ops", &seed, &ops);
   rng.state = seed;
   content_init (seed);
   test_random (NULL, ops);
   test_forgive_and_resize ();
-  if (mkdtemp (dir) == NULL) {
+  if (!test_state_make (&state)) {
     printf ("no tmpfs at /dev/shm: only without state\n");
     return 0;
   }
-  test_random (dir, ops);
-  snprintf (file, sizeof file, "%s/pool.vmswap", dir);
-  remove (file);
-  remove (dir);
+  test_random (state.dir, ops);
+  test_state_remove (&state);
   printf ("lost pages: %s: ok\n", test_context);
   return 0;
 }

@@ -27,21 +27,14 @@ deny (void *opaque)
 static struct pool *
 make_pool (enum pool_sharing sharing, const char *state)
 {
-  char reason[256] = "";
   const struct pool_config config = {
     .limit = 4 * pages * POOL_PAGE_SIZE + 16 * MIB,
     .sharing = sharing,
     .state = state,
-    .reason = reason,
-    .reason_size = sizeof reason,
     .deny = deny,
   };
-  struct pool *pool;
-  const int err = pool_create (&config, &pool);
 
-  if (err)
-    FAIL ("pool_create: %d, %s", err, reason);
-  return pool;
+  return test_create (&config);
 }
 
 static struct volume *
@@ -264,16 +257,13 @@ test_no_memory (void)
 static void
 test_restart (void)
 {
-  char state[] = "/dev/shm/vmswap-sharing-XXXXXX";
-  char file[sizeof state + 20];
+  struct test_state state;
   struct pool *pool;
   struct volume *one, *two, *three;
   struct pool_stats before, after;
 
-  if (mkdtemp (state) == NULL)
-    FAIL ("mkdtemp");
-  snprintf (file, sizeof file, "%s/pool.vmswap", state);
-  pool = make_pool (POOL_SHARING_ALWAYS, state);
+  CHECK (test_state_make (&state));
+  pool = make_pool (POOL_SHARING_ALWAYS, state.dir);
   fill (open_guest (pool, "one", "a"), 1000);
   fill (open_guest (pool, "two", "a"), 1000);
   CHECK_RC (pool_compact (pool), 0);
@@ -281,7 +271,7 @@ test_restart (void)
   CHECK_NEARLY (before.shared_blobs, pages);
   pool_destroy (pool);
 
-  pool = make_pool (POOL_SHARING_ALWAYS, state);
+  pool = make_pool (POOL_SHARING_ALWAYS, state.dir);
   CHECK (pool_was_adopted (pool));
   POOL_CHECK (pool, true);
   after = stats_of (pool);
@@ -309,15 +299,14 @@ test_restart (void)
   POOL_CHECK (pool, true);
   pool_destroy (pool);
 
-  pool = make_pool (POOL_SHARING_OFF, state);
+  pool = make_pool (POOL_SHARING_OFF, state.dir);
   POOL_CHECK (pool, true);
   CHECK_NEARLY (stats_of (pool).shared_pages, 2 * pages);
   verify (volume_find (pool, "one"), 1000);
   verify (volume_find (pool, "two"), 1000);
   verify (volume_find (pool, "three"), 1000);
   pool_destroy (pool);
-  unlink (file);
-  rmdir (state);
+  test_state_remove (&state);
 }
 
 int

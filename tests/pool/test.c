@@ -53,6 +53,40 @@ test_pool_check_at (const char *file, int line, struct pool *pool, bool verify)
                report);
 }
 
+bool
+test_state_make (struct test_state *state)
+{
+  snprintf (state->dir, sizeof state->dir, "/dev/shm/vmswap-test-XXXXXX");
+  if (mkdtemp (state->dir) == NULL)
+    return false;
+  snprintf (state->image, sizeof state->image, "%s/pool.vmswap", state->dir);
+  return true;
+}
+
+void
+test_state_remove (struct test_state *state)
+{
+  remove (state->image);
+  remove (state->dir);
+}
+
+struct pool *
+test_create (const struct pool_config *config)
+{
+  struct pool_config with_reason = *config;
+  char reason[256] = "";
+  struct pool *pool;
+
+  with_reason.reason = reason;
+  with_reason.reason_size = sizeof reason;
+  const int rc = pool_create (&with_reason, &pool);
+
+  if (rc != 0)
+    FAIL ("limit %" PRIu64 " MiB: pool_create returned %d: %s",
+          config->limit / MIB, rc, reason);
+  return pool;
+}
+
 void *
 test_alloc (size_t size)
 {

@@ -79,6 +79,19 @@ extern void test_pool_check_at (const char *file, int line, struct pool *pool,
 #define POOL_CHECK(pool, verify)                                               \
   test_pool_check_at (__FILE__, __LINE__, (pool), (verify))
 
+/* A folder for state=, on tmpfs, and the image in it. */
+struct test_state {
+  char dir[40], image[60];
+};
+
+/* False: there is no tmpfs at /dev/shm. */
+extern bool test_state_make (struct test_state *state);
+extern void test_state_remove (struct test_state *state);
+
+/* pool_create, or adoption, that must succeed; if not, the reason is printed.
+ */
+extern struct pool *test_create (const struct pool_config *config);
+
 extern void *test_alloc (size_t size);
 extern double test_seconds (void); /* monotonic clock */
 
