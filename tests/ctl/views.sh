@@ -25,14 +25,14 @@ is_true ()
 {
     get /json | jq -e "$1" >"$dir/out"
 }
-poll 60 is_true '[.guests[].cold_pages > 0] | all' || fail "no cold pages"
+poll 120 is_true '[.guests[].cold_pages > 0] | all' || fail "no cold pages"
 # Some pages may have become cold before those that are read.
 is_warm ()
 {
     python3 "${srcdir:-.}/views.py" touch "$dir"
     is_true '.pool.warmed_pages > 0'
 }
-poll 60 is_warm || fail "no page became warm"
+poll 120 is_warm || fail "no page became warm"
 
 # The server is quiet once its steward has tidied up.
 all_views_agree ()

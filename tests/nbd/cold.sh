@@ -34,7 +34,7 @@ SAME = "cold_pages", "cold_bytes", "stored_pages", "blob_bytes"
 def figures ():
     """There is one guest, and nothing is shared: what it has is what the pool has,
     unless a page moves between the two looks."""
-    end = time.monotonic () + 60
+    end = time.monotonic () + 120
     while True:
         guest, pool = look ()
         if all (guest[name] == pool[name] for name in SAME):
@@ -42,7 +42,7 @@ def figures ():
         assert time.monotonic () < end, (guest, pool)
 
 def until (what):
-    end = time.monotonic () + 60
+    end = time.monotonic () + 120
     while True:
         pool = figures ()
         if what (pool):

@@ -123,11 +123,21 @@ stop_nbdkit
 # A client is killed with requests behind its gate; its guest comes back.
 start_nbdkit pool=64M size=64M guest=a guest=b
 run_python <<'PY'
+def connect_writer (name):
+    """The server may not have noticed yet that the writer before has gone."""
+    end = time.monotonic () + 60
+    while time.monotonic () < end:
+        c = connect (name)
+        if not c.is_read_only ():
+            return c
+        c.shutdown ()
+    raise AssertionError (name)
+
 b = connect ("b")
 for turn in range (5):
     pid = os.fork ()
     if pid == 0:
-        mine = [connect ("a") for i in range (8)]
+        mine = [connect_writer ("a")] + [connect ("a") for i in range (7)]
         for c in mine:
             for k in range (4):
                 c.aio_pwrite (buffer_of (random.randbytes (1 << 20)), 1 << 20)

@@ -217,14 +217,14 @@ def check_rings(test, page):
 
 def make_cold(test, client):
     """Pages that are cold, and some that are warm again."""
-    poll(60, "cold pages", lambda: all(
+    poll(120, "cold pages", lambda: all(
         guest["cold_pages"] > 0 for guest in test.server.get("json")["guests"][:2]))
 
     def is_warm():
         # Some others may have become cold first: read until it is these pages.
         client.pread(16 * PAGE, 400 * PAGE)
         return test.server.get("json")["pool"]["warmed_pages"] > 0
-    poll(60, "warm pages", is_warm)
+    poll(120, "warm pages", is_warm)
 
 
 def without_cpu(now):

@@ -15,6 +15,7 @@ streams=${srcdir:-.}/../unit/streams
 control=$dir/control
 # As a fault takes some of it, and the use of a page.
 pace=${PACE_NS:-10000}
+undecided=
 
 figure ()
 {
@@ -22,9 +23,17 @@ figure ()
         | jq ".guests[] | select (.name == \"web1\") | .$1"
 }
 
+# 1: the server waited for a CPU half as long as it had one, or longer: a twelfth of that
+# is usual.
+is_starved ()
+{
+    cat /proc/"$nbdkit_pid"/task/*/schedstat \
+        | awk '{ ran += $1; waited += $2 } END { print (2 * waited >= ran) }'
+}
+
 # measure NAME SIZE PATTERN READS PACE: sets $hits, in percent, and $wasted, in
 # 1/10000 a read: what was brought and never read, whether it still is there or
-# not.
+# not; and $starved.
 measure ()
 {
     start_nbdkit pool=512M registry=none control="$control" \
@@ -36,6 +45,7 @@ measure ()
     seen=$(figure ring_cache_hits)
     gone=$(figure ring_ahead_wasted_pages)
     misses=$(figure ring_cache_misses)
+    starved=$(is_starved)
     stop_nbdkit
     hits=$(((posts + cache) * 100 / reads))
     wasted=$(((brought - seen) * 10000 / reads))
@@ -46,16 +56,22 @@ measure ()
     [ "$seen" -le "$cache" ] || fail "$1: $seen hits, and $cache reads"
 }
 
-# assert NAME SIZE PATTERN READS HITS WASTED: a server that does not get its CPU
-# brings pages late, so a guest that takes its time may try again: what is asserted
-# is what is foretold, and not how fast.  Standard input is $dir/requests.
+# assert NAME SIZE PATTERN READS HITS WASTED: a guest that takes its time may try
+# again: what is asserted is what is foretold, and not how fast.  A server that did not
+# get its CPU brings pages late, and that says nothing.  Standard input is
+# $dir/requests.
 assert ()
 {
-    for factor in 1 3 10; do
+    judged=0
+    for factor in 1 3 10 1 3 10; do
         measure "$1" "$2" "$3" "$4" $((pace * factor)) <"$dir/requests"
         [ "$hits" -lt "$5" ] || [ "$wasted" -gt "$6" ] || return 0
+        [ "$starved" -eq 0 ] || continue
+        judged=$((judged + 1))
+        [ "$judged" -lt 3 ] \
+            || fail "$1: $hits % were there, and $wasted in 10000 in vain: not $5 and $6"
     done
-    fail "$1: $hits % were there, and $wasted in 10000 in vain: not $5 and $6"
+    undecided="$undecided, $1"
 }
 
 # expect PATTERN READS HITS WASTED
@@ -122,3 +138,6 @@ replay third-four-at-once 80 2000
 replay backward 80 500 replay-rows
 replay four-in-turn 80 1000 replay-rows
 replay random 0 500 replay-rows
+
+[ -z "$undecided" ] \
+    || skip "all else passed, but the server waits for its CPU too long to judge ${undecided#, }"
