@@ -116,7 +116,8 @@ def check(test):
     scene.populate(server)
     traffic = scene.Traffic(server, ["web1", "db1", "web2"])
     page = test.page()
-    page.wait("model.times.length >= 12 && model.now.pool.cold_bytes > 5 << 20")
+    page.wait("model.times.length >= 12 && model.now.pool.cold_bytes > 5 << 20",
+              120)
     check_bar(page)
     see_all(test, page, "page")
     page.look(360, 780, False)

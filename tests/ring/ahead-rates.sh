@@ -23,12 +23,12 @@ figure ()
         | jq ".guests[] | select (.name == \"web1\") | .$1"
 }
 
-# 1: the server waited for a CPU half as long as it had one, or longer: a twelfth of that
-# is usual.
+# 1: the server waited for a CPU half as long as it ran, or longer.  On a quiet machine
+# it waits for a tenth of that time.
 is_starved ()
 {
     cat /proc/"$nbdkit_pid"/task/*/schedstat \
-        | awk '{ ran += $1; waited += $2 } END { print (2 * waited >= ran) }'
+        | awk '{ ran += $1; waited += $2 } END { print (ran > 0 && 2 * waited >= ran) }'
 }
 
 # measure NAME SIZE PATTERN READS PACE: sets $hits, in percent, and $wasted, in
@@ -57,20 +57,17 @@ measure ()
 }
 
 # assert NAME SIZE PATTERN READS HITS WASTED: a guest that takes its time may try
-# again: what is asserted is what is foretold, and not how fast.  A server that did not
-# get its CPU brings pages late, and that says nothing.  Standard input is
-# $dir/requests.
+# again: what is asserted is what is foretold, and not how fast.  If the server did
+# not get its CPU in the last try either, that it came too late says nothing.
+# Standard input is $dir/requests.
 assert ()
 {
-    judged=0
-    for factor in 1 3 10 1 3 10; do
+    for factor in 1 3 10 3 10; do
         measure "$1" "$2" "$3" "$4" $((pace * factor)) <"$dir/requests"
         [ "$hits" -lt "$5" ] || [ "$wasted" -gt "$6" ] || return 0
-        [ "$starved" -eq 0 ] || continue
-        judged=$((judged + 1))
-        [ "$judged" -lt 3 ] \
-            || fail "$1: $hits % were there, and $wasted in 10000 in vain: not $5 and $6"
     done
+    [ "$starved" -eq 1 ] && [ "$hits" -lt "$5" ] \
+        || fail "$1: $hits % were there, and $wasted in 10000 in vain: not $5 and $6"
     undecided="$undecided, $1"
 }
 
